@@ -1,0 +1,43 @@
+"""The Flask application and what every request of it goes through."""
+
+from __future__ import annotations
+
+import flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from api import access, auth, errors, health, messages
+from api.state import State
+from mailer import alarm, bootstrap, log
+from mailer.client.task import publisher
+from mailer.errors import ConfigurationError
+from mailer.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> flask.Flask:
+    """Return the API of this process.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+    settings = settings or bootstrap.settings()
+    if not settings.api_key:
+        raise ConfigurationError("MAILER_API_KEY is not set: nobody could be let in")
+    log.configure(settings, process="web")
+    alarm.configure(settings, process="web")
+    app = flask.Flask("api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    state = State(
+        settings=settings,
+        store=bootstrap.store(),
+        service=bootstrap.service(),
+        send_email=publisher(settings),
+    )
+    state.put(app)
+    access.register(app)
+    errors.register(app)
+    for blueprint in (health.blueprint, messages.blueprint):
+        app.register_blueprint(blueprint)
+    auth.register(messages.blueprint.name, app)
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,32 @@
+"""What the views of one process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import flask
+
+from mailer.client.task import SendEmail
+from mailer.service import Service
+from mailer.settings import Settings
+from mailer.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The parts that `create_app` puts together and views fetch."""
+
+    settings: Settings
+    store: Store
+    service: Service
+    send_email: SendEmail
+
+    def put(self, app: flask.Flask) -> None:
+        """Make this the state of `app`."""
+        app.extensions["mailer"] = self
+
+
+def current() -> State:
+    """Return the state of the application that handles this request."""
+    state: State = flask.current_app.extensions["mailer"]
+    return state

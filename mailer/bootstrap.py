@@ -1,0 +1,68 @@
+"""The composition root: settings to store, providers, transport and service."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+from mailer import alarm, clock
+from mailer.errors import ConfigurationError
+from mailer.http import HttpTransport
+from mailer.policy import Policy
+from mailer.providers import registry
+from mailer.retry import Backoff
+from mailer.routing import Routing
+from mailer.service import Service, Terms
+from mailer.settings import Settings
+from mailer.store import Database, Store
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return Settings.load()
+
+
+@cache
+def store() -> Store:
+    """Return the store of this process; connections are opened when they are needed."""
+    return Store(Database(settings().database, pool_size=settings().concurrency + 2))
+
+
+@cache
+def service() -> Service:
+    """Return the service of this process.
+
+    Raises:
+        ConfigurationError: no provider has its settings, or one is wrong.
+    """
+    return build(settings(), store())
+
+
+def build(settings: Settings, store: Store) -> Service:
+    """Return a service with these settings over this store."""
+    providers = registry.load()
+    if not providers:
+        raise ConfigurationError(
+            "no provider is configured: set SENDGRID_API_KEY, or MAILGUN_API_KEY and MAILGUN_DOMAIN"
+        )
+    return Service(
+        store=store,
+        providers=providers,
+        transport=HttpTransport(connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout),
+        routing=Routing.parse(settings.routing, providers=registry.NAMES),
+        policy=Policy(
+            backoff=Backoff(settings.retry_base, settings.retry_max),
+            unknown_limit=settings.unknown_limit,
+            wait_seconds=settings.wait_seconds,
+            grace=settings.sweep_grace,
+            uniform=random.uniform,
+        ),
+        terms=Terms(
+            call_seconds=settings.call_seconds,
+            breaker_seconds=settings.breaker_seconds,
+            deadline=settings.deadline,
+        ),
+        alarm=alarm.raise_alarm,
+        clock=clock.now,
+    )

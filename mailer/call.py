@@ -1,0 +1,49 @@
+"""One call to one provider, and the outcome of it, whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from mailer.errors import ProviderError
+from mailer.ledger import Attempt
+from mailer.outcome import Outcome
+from mailer.ports import HttpRequest, Provider, Transport
+
+
+def make(
+    attempt: Attempt,
+    request: HttpRequest,
+    *,
+    provider: Provider,
+    transport: Transport,
+    clock: Callable[[], datetime],
+    timer: Callable[[], float] = time.monotonic,
+) -> tuple[Attempt, ProviderError | None]:
+    """Send the request; return the attempt with its outcome, and the error unless it was accepted."""
+    begun = timer()
+    error: ProviderError | None = None
+    try:
+        response = transport.send(request)
+        receipt = provider.receipt(response, now=clock())
+    except ProviderError as failure:
+        error = failure
+        wait = failure.retry_after
+        attempt = replace(
+            attempt,
+            outcome=failure.outcome,
+            status_code=failure.status,
+            error_code=failure.code,
+            error=failure.detail or None,
+            not_before=clock() + timedelta(seconds=wait) if wait else None,
+        )
+    else:
+        attempt = replace(
+            attempt,
+            outcome=Outcome.ACCEPTED,
+            status_code=receipt.status,
+            provider_message_id=receipt.provider_message_id,
+        )
+    return replace(attempt, duration_ms=round((timer() - begun) * 1000)), error

@@ -1,0 +1,197 @@
+"""`send_email`: the client through the broker, and the publishing half of the task that the workers run.
+
+The one room of the core that knows Celery. An application that calls `send_email.delay(...)` loads neither flask nor a
+database driver.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import amqp.exceptions
+import celery
+import kombu
+import kombu.exceptions
+from kombu.transport import native_delayed_delivery as delayed
+
+from mailer import clock, ids, masking, request_id
+from mailer.delivery import Lane
+from mailer.errors import BrokerUnavailable, ConfigurationError, InvalidMessage, Problem
+from mailer.message import Message
+from mailer.settings import BROKER_TIMEOUT, DEAD_EXCHANGE, DEAD_QUEUE, QUEUES, SEND_TASK, Settings
+
+DEFAULT_PROJECT = "default"
+
+# A full queue, a broker that is down, hangs or has no quorum; a missing exchange or queue (celery.md, trap 5).
+_BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError)
+
+
+class SendEmail(celery.Task):
+    """What happens to a call of `send_email` before it is published, in an application and in a worker alike.
+
+    A call either brings a message (the fields of the HTTP body, checked here) or names one that is stored (`id`).
+    """
+
+    name = SEND_TASK
+    # The arguments are checked by the message's own rules, which say more than a TypeError does.
+    typing = False
+
+    def apply_async(
+        self,
+        args: tuple[Any, ...] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Publish the call and return its result handle, whose `id` is the message's id.
+
+        When this returns, the broker's durable queue has confirmed it.
+
+        Raises:
+            InvalidMessage: one or more fields are wrong; nothing was published.
+            BrokerUnavailable: the broker did not confirm within seconds.
+        """
+        if args:
+            raise TypeError("send_email takes keyword arguments only: send_email.delay(to=..., subject=..., text=...)")
+        call = dict(kwargs or {}) if "id" in (kwargs or {}) else _checked(kwargs or {})
+        task_id = _id(task_id) if task_id else ids.new()
+        options |= {
+            "headers": _headers(options.get("headers")),
+            "queue": QUEUES[Lane(call.get("lane", Lane.TRANSACTIONAL))],
+            # What Flower, events and logs see. Set here, since a retry would otherwise show everything again.
+            "argsrepr": "()",
+            "kwargsrepr": _summary(call),
+        }
+        try:
+            return super().apply_async((), call, task_id=task_id, **_whole_seconds(options))
+        except _BROKER_ERRORS as error:
+            raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
+
+
+def publisher(settings: Settings) -> SendEmail:
+    """Return a `send_email` that publishes with these settings and never waits for ever."""
+    app = celery.Celery("mailer", set_as_current=False)
+    app.conf.update(settings.celery())
+    options = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+    if settings.broker_url.startswith("amqp"):
+        # Without them a publish to a broker that hangs, or has its memory alarm on, hangs too (trap 14).
+        options |= {"read_timeout": BROKER_TIMEOUT, "write_timeout": BROKER_TIMEOUT}
+    app.conf.broker_transport_options = app.conf.broker_transport_options | options
+    app.conf.task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
+    app.conf.broker_pool_limit = settings.concurrency
+    task: SendEmail = app.register_task(SendEmail())
+    return task
+
+
+def wake(task: SendEmail, id: str, *, lane: Lane, request_id: str) -> None:
+    """Publish the call that delivers a stored envelope; `BrokerUnavailable` costs latency, the sweep repeats it."""
+    call = {"id": id, "lane": lane.value}
+    task.apply_async(kwargs=call, task_id=id, headers={"x-request-id": request_id})
+
+
+def ping(task: SendEmail) -> None:
+    """Return if the broker answers on a new connection within seconds, else raise BrokerUnavailable."""
+    try:
+        with task.app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+    except _BROKER_ERRORS as error:
+        raise BrokerUnavailable(type(error).__name__) from error
+
+
+def declare(settings: Settings) -> None:
+    """Declare every exchange and queue, and with RabbitMQ the topology of delayed tasks.
+
+    Done at deploy and at start, not at the first publish: a quorum queue that is a second old when its node is killed
+    may lose what was confirmed (celery.md, trap 13), and a delayed task needs its exchange before any worker ran (trap 6).
+
+    Raises:
+        ConfigurationError: a queue exists with other arguments.
+        BrokerUnavailable: the broker does not answer.
+    """
+    app = publisher(settings).app
+    try:
+        with app.connection_for_write() as connection:
+            _declare(app, connection, rabbit=settings.broker_url.startswith("amqp"))
+    except amqp.exceptions.PreconditionFailed as error:
+        raise ConfigurationError(
+            f"a queue has other arguments, which cannot be changed: drain and delete it first ({error.reply_text})"
+        ) from None
+    except _BROKER_ERRORS as error:
+        raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
+
+
+def _declare(app: celery.Celery, connection: Any, *, rabbit: bool) -> None:
+    queues = list(app.amqp.queues.values())
+    if rabbit:
+        dead = kombu.Exchange(DEAD_EXCHANGE, type="topic")
+        kept = {"x-queue-type": "quorum"}
+        queues.append(kombu.Queue(DEAD_QUEUE, dead, routing_key=DEAD_QUEUE, queue_arguments=kept))
+        delayed.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
+    for queue in queues:
+        queue.bind(connection.default_channel).declare()
+        if rabbit and queue.name != DEAD_QUEUE:
+            delayed.bind_queue_to_native_delayed_delivery_exchange(connection, queue)
+
+
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the call for a message, in the form that is published, or raise InvalidMessage."""
+    fields = dict(fields)
+    project = fields.pop("project", DEFAULT_PROJECT)
+    if not isinstance(project, str) or not 1 <= len(project) <= 64:
+        raise InvalidMessage((Problem("/project", "must be the name of a project", "project"),))
+    message = build(fields, Settings.load(), now=clock.now())
+    return message.wire() | ({"project": project} if project != DEFAULT_PROJECT else {})
+
+
+def build(fields: Mapping[str, Any], settings: Settings, *, now: datetime) -> Message:
+    """Return the message; one that names no sender gets MAILER_FROM."""
+    given = dict(fields)
+    if settings.default_from and given.get("from") is None and given.get("from_") is None:
+        given["from"] = settings.default_from
+    return Message.build(given, now=now)
+
+
+def _id(task_id: str) -> str:
+    if not ids.is_id(task_id):
+        raise InvalidMessage((Problem("/task_id", "must be a UUID: it becomes the message's id", "task_id"),))
+    return task_id
+
+
+def _headers(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    named = {name.lower(): value for name, value in (given or {}).items()}
+    rest = {name: value for name, value in (given or {}).items() if name.lower() != request_id.HEADER}
+    return {**rest, request_id.HEADER: request_id.clean(named.get(request_id.HEADER) or request_id.current())}
+
+
+def _summary(call: Mapping[str, Any]) -> str:
+    if "id" in call:
+        return repr({name: call[name] for name in ("id", "hops") if name in call})
+    people = [who for role in ("to", "cc", "bcc") for who in call.get(role, ())]
+    shown = ", ".join(masking.address(who["email"]) for who in people[:3]) + (", ..." if len(people) > 3 else "")
+    return repr({"recipients": len(people), "to": shown, "lane": call.get("lane", Lane.TRANSACTIONAL.value)})
+
+
+def _whole_seconds(options: dict[str, Any]) -> dict[str, Any]:
+    # A delay between 0 and 1 second would be lost by a quorum queue (trap 3).
+    countdown = options.get("countdown")
+    return {**options, "countdown": max(1, math.ceil(countdown))} if countdown else options
+
+
+class _Lazy:
+    """`send_email` of this process, built with its environment on first use."""
+
+    def __init__(self) -> None:
+        self._task: SendEmail | None = None
+
+    def task(self) -> SendEmail:
+        self._task = self._task or publisher(Settings.load())
+        return self._task
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task(), name)
+
+
+send_email: Any = _Lazy()

@@ -1,0 +1,131 @@
+"""Everything that can go wrong, as one tree.
+
+MailerError
+├── ConfigurationError        a setting is missing or wrong; names it
+├── InvalidMessage            the message breaks a rule; carries every problem at once
+├── Conflict                  the id is taken by another message
+├── StoreUnavailable          the database did not answer: nothing was stored
+├── BrokerUnavailable         the broker did not confirm: nobody was woken
+└── ProviderError             a provider's answer that is not the documented yes
+    ├── Rejected              the message's own fault: refused for good, no other provider is tried
+    ├── Refused               not accepted; somebody else, or later, may do
+    │   ├── AccountRefused    the account's fault: the provider is left alone for a while
+    │   ├── SenderRefused     the From domain's fault: left alone for that domain only
+    │   └── TemporarilyRefused  for now: rate limit, outage, no connection
+    └── Unanswered            the request left and no answer that proves anything came back
+
+One place decides what may be done next: the class. Callers never look at status codes. No error carries
+a secret, a body or an address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mailer.outcome import Outcome
+
+
+class MailerError(Exception):
+    """The root: catch this to catch whatever this package raises on purpose."""
+
+
+class ConfigurationError(MailerError):
+    """A setting is missing or wrong; the text names the environment variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One wrong field.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) into what the caller sent, `""` for the whole document.
+        detail: what is wrong, for a person; never the value itself.
+        code: the same for a program, e.g. `missing`, `duplicate_recipient`.
+    """
+
+    pointer: str
+    detail: str
+    code: str
+
+
+class InvalidMessage(MailerError, ValueError):
+    """The message breaks one or more rules.
+
+    Attributes:
+        problems: every wrong field, in the order of the message's fields; at least one.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{p.pointer or '(message)'}: {p.detail}" for p in problems))
+        self.problems = problems
+
+
+class Conflict(MailerError):
+    """This id already belongs to a message with other content; the new one was not stored."""
+
+
+class StoreUnavailable(MailerError):
+    """The database did not answer; nothing was stored."""
+
+
+class BrokerUnavailable(MailerError):
+    """The broker did not confirm the publication."""
+
+
+class ProviderError(MailerError):
+    """A call that did not end in the provider's documented yes.
+
+    Attributes:
+        outcome: what is known about the mail now.
+        status: HTTP status, None when no answer came.
+        code: short and stable, for logs, hops and filters, e.g. `401` or `read_timeout`.
+        detail: the provider's own words, shortened, with addresses masked; may be empty.
+        retry_after: seconds the provider asked us to wait, None when it did not say.
+    """
+
+    outcome: ClassVar[Outcome] = Outcome.UNKNOWN
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        status: int | None = None,
+        detail: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.status = status
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class Rejected(ProviderError):
+    """The message itself is at fault: no provider would take it."""
+
+    outcome = Outcome.REJECTED
+
+
+class Refused(ProviderError):
+    """Certainly not accepted; another provider, or a later time, may do."""
+
+    outcome = Outcome.NOT_ACCEPTED
+
+
+class AccountRefused(Refused):
+    """Our account is at fault (key, credits, disabled): true of every mail at this provider."""
+
+
+class SenderRefused(Refused):
+    """The From address or its domain is not allowed at this provider: true of that domain only."""
+
+
+class TemporarilyRefused(Refused):
+    """Not now: rate limit, overload, no connection."""
+
+
+class Unanswered(ProviderError):
+    """Nobody knows: the provider may or may not have taken the mail."""
+
+    outcome = Outcome.UNKNOWN

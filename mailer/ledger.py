@@ -1,0 +1,172 @@
+"""The values that service and store pass each other: what is to be written, and what is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailer.delivery import DeliveryStatus, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
+from mailer.message import Message
+from mailer.outcome import Outcome
+from mailer.ports import Recipient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message to be stored, queued, under the id it will keep."""
+
+    id: str
+    project_id: str
+    request_id: str
+    message: Message
+    created_at: datetime
+    expires_at: datetime
+    wake_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call to one provider, as it is known."""
+
+    id: str
+    number: int
+    round: int
+    provider: str
+    started_at: datetime
+    lease_until: datetime
+    possible_duplicate: bool = False
+    outcome: Outcome = Outcome.STARTED
+    duration_ms: int | None = None
+    status_code: int | None = None
+    error_code: str | None = None
+    error: str | None = None
+    provider_message_id: str | None = None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """A provider that is left alone: for everything (`scope` empty) or for one From domain."""
+
+    provider: str
+    scope: str
+    open_until: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Everything needed to decide and make the next call of one envelope."""
+
+    id: str
+    project_id: str
+    request_id: str
+    lane: Lane
+    on_unknown: OnUnknown
+    status: EnvelopeStatus
+    route: tuple[str, ...]
+    attempt_id: str | None
+    next_attempt_at: datetime | None
+    wake_at: datetime | None
+    expires_at: datetime
+    message: Message
+    recipients: tuple[Recipient, ...]
+    attempts: tuple[Attempt, ...]
+    breakers: tuple[Breaker, ...]
+
+    @property
+    def unknowns(self) -> int:
+        """How many attempts nobody knows the outcome of."""
+        return sum(a.outcome is Outcome.UNKNOWN for a in self.attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The atomic move of an envelope from queued to sending, with the attempt that it is for.
+
+    Attributes:
+        seen: how many attempts there were when this was decided; if there are more by now, the claim fails.
+        probes: breakers past their time that this call tries out; if another mail does so already, the claim fails.
+    """
+
+    id: str
+    project_id: str
+    request_id: str
+    route: tuple[str, ...]
+    seen: int
+    attempt: Attempt
+    probes: tuple[Breaker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What happens to an envelope.
+
+    Attributes:
+        next_attempt_at: when it may be claimed again; None: at once, or never if at rest.
+        wake_at: when the sweep looks after it; None: at rest.
+        reason: why it rests or waits, in a few words; None where all is well.
+        provider: who is to be called next, where that is known; for people, the claim decides anew.
+    """
+
+    id: str
+    input: EnvelopeInput
+    next_attempt_at: datetime | None = None
+    wake_at: datetime | None = None
+    reason: str | None = None
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The outcome of an attempt and what follows.
+
+    Attributes:
+        attempt: with its outcome.
+        move: what happens to its envelope.
+        opened: the breaker that this answer opens.
+        closed: breakers that this answer closes.
+    """
+
+    attempt: Attempt
+    move: Move
+    opened: Breaker | None = None
+    closed: tuple[Breaker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An envelope that the sweep wakes."""
+
+    id: str
+    lane: Lane
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryView:
+    """The state of a message for one recipient."""
+
+    email: str
+    role: Role
+    status: DeliveryStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageView:
+    """What is known about a message."""
+
+    id: str
+    project_id: str
+    request_id: str
+    status: EnvelopeStatus
+    lane: Lane
+    on_unknown: OnUnknown
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    next_attempt_at: datetime | None
+    reason: str | None
+    possible_duplicates: int
+    recipients: tuple[DeliveryView, ...]
+    attempts: tuple[Attempt, ...]

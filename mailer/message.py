@@ -1,0 +1,199 @@
+"""The message: what an application asked to send, immutable and valid, or not built at all.
+
+The one model behind the API, `.delay()` and the client. It holds to what *both* providers take (mailer/limits.py),
+so that a failover never fails because the second provider could not take the message. Every wrong field is
+reported at once: a rule that looks at several fields is checked with the last of them, on those that are valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from mailer import limits, problem
+from mailer.address import Address, Line, Text, parse
+from mailer.attachment import Attachment
+from mailer.delivery import Lane, OnUnknown, Role
+from mailer.errors import InvalidMessage
+
+_HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+
+def _as_list(value: object) -> object:
+    items = value if isinstance(value, list | tuple) else [value]
+    if len(items) > limits.RECIPIENTS:
+        # Before each of a million addresses is looked at.
+        raise PydanticCustomError("too_many", f"has {len(items)} addresses, at most {limits.RECIPIENTS} are allowed")
+    return items
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise PydanticCustomError("time", "must be an RFC 3339 time with an offset, e.g. 2026-11-24T12:00:00Z")
+    return value
+
+
+def _header_name(name: str) -> str:
+    if len(name) > limits.HEADER_NAME or not _HEADER_NAME.match(name):
+        raise PydanticCustomError("header_name", "is not an ASCII header name")
+    if name.lower() in limits.RESERVED_HEADERS:
+        raise PydanticCustomError("header_reserved", "is set by the service or the providers")
+    return name
+
+
+Body = Annotated[Text, Field(min_length=1)]
+HeaderName = Annotated[str, pydantic.AfterValidator(_header_name)]
+HeaderValue = Annotated[Line, Field(min_length=1, max_length=limits.HEADER_VALUE)]
+MetadataKey = Annotated[Line, Field(min_length=1, max_length=64)]
+Mailbox = Annotated[Address, BeforeValidator(parse)]
+Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list)]
+Tag = Annotated[str, Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$")]
+
+
+class Message(pydantic.BaseModel):
+    """One email, as its application asked for it.
+
+    Build it with `Message.build`, which raises `InvalidMessage` with every problem. Fields are those of the HTTP body.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    sender: Annotated[Mailbox, Field(alias="from")]
+    to: Annotated[Mailboxes, Field(min_length=1)]
+    cc: Mailboxes = ()
+    bcc: Annotated[Mailboxes, Field(validate_default=True)] = ()
+    reply_to: Annotated[Mailboxes, Field(max_length=limits.REPLY_TO)] = ()
+    subject: Annotated[Line, Field(min_length=1, max_length=limits.SUBJECT)]
+    text: Body | None = None
+    html: Annotated[Body | None, Field(validate_default=True)] = None
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=limits.HEADERS)] = {}
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=limits.ATTACHMENTS, validate_default=True)] = ()
+    tags: Annotated[tuple[Tag, ...], Field(max_length=limits.TAGS, validate_default=True)] = ()
+    metadata: dict[MetadataKey, Text] = {}
+    lane: Lane = Lane.TRANSACTIONAL
+    on_unknown: OnUnknown = OnUnknown.FAILOVER
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
+
+    @classmethod
+    def build(cls, fields: Mapping[str, object], *, now: datetime | None = None) -> Message:
+        """Return the valid message, or raise `InvalidMessage` that names every wrong field.
+
+        Args:
+            fields: as in the HTTP body; from Python also `from_` for `from`, and bytes as an attachment's content.
+                A field that is None counts as left out.
+            now: the moment of acceptance; an `expires_at` not after it is refused. None where a message that was
+                accepted before is built again.
+        """
+        given = {"from" if k == "from_" else k: v for k, v in fields.items() if v is not None}
+        try:
+            return cls.model_validate(given, context={"now": now})
+        except pydantic.ValidationError as error:
+            raise InvalidMessage(problem.problems(error, given)) from None
+
+    @field_validator("bcc")
+    @classmethod
+    def _recipients_once(cls, bcc: tuple[Address, ...], info: ValidationInfo) -> tuple[Address, ...]:
+        seen: set[str] = set()
+        for role, addresses in (
+            ("to", info.data.get("to", ())),
+            ("cc", info.data.get("cc", ())),
+            ("bcc", bcc),
+        ):
+            for index, address in enumerate(addresses):
+                if address.key in seen:
+                    at = f"/{role}/{index}"
+                    raise PydanticCustomError(
+                        "duplicate_recipient", "is a recipient of this message already", {"at": at}
+                    )
+                seen.add(address.key)
+        if len(seen) > limits.RECIPIENTS:
+            raise PydanticCustomError(
+                "too_many",
+                f"to, cc and bcc hold {len(seen)} addresses, at most {limits.RECIPIENTS} are allowed",
+                {"at": ""},
+            )
+        return bcc
+
+    @field_validator("html")
+    @classmethod
+    def _some_content(cls, html: str | None, info: ValidationInfo) -> str | None:
+        if html is None and info.data.get("text", "") is None:
+            raise PydanticCustomError("no_content", "at least one of text and html is required", {"at": ""})
+        return html
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_once(cls, headers: dict[str, str]) -> dict[str, str]:
+        seen: set[str] = set()
+        for name in headers:
+            if name.lower() in seen:
+                at = "/headers/" + problem.escape(name)
+                raise PydanticCustomError("header_duplicate", "is given more than once", {"at": at})
+            seen.add(name.lower())
+        return headers
+
+    @field_validator("attachments")
+    @classmethod
+    def _fits(cls, attachments: tuple[Attachment, ...], info: ValidationInfo) -> tuple[Attachment, ...]:
+        ids = [a.content_id for a in attachments if a.content_id]
+        if len(ids) != len(set(ids)):
+            raise PydanticCustomError("duplicate_content_id", "content_id may be used only once")
+        bodies = (info.data.get("text"), info.data.get("html"))
+        size = sum(len(b.encode()) for b in bodies if b) + sum(a.encoded_size for a in attachments)
+        if size > limits.MESSAGE:
+            detail = f"the message has {size} bytes with base64, at most {limits.MESSAGE} are allowed"
+            raise PydanticCustomError("too_large", detail, {"at": "/attachments" if attachments else ""})
+        return attachments
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_once(cls, tags: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if len({tag.lower() for tag in tags}) != len(tags):
+            raise PydanticCustomError("duplicate_tag", "a tag may be given only once")
+        headers: dict[str, str] = info.data.get("headers", {})
+        size = sum(len(name) + len(value.encode()) for name, value in headers.items()) + sum(map(len, tags))
+        if size > limits.OPTIONS:
+            raise PydanticCustomError(
+                "too_large", f"headers and tags together may have {limits.OPTIONS} bytes", {"at": "/headers"}
+            )
+        return tags
+
+    @field_validator("metadata")
+    @classmethod
+    def _small(cls, metadata: dict[str, str]) -> dict[str, str]:
+        if len(json.dumps(metadata, ensure_ascii=False).encode()) > limits.METADATA:
+            raise PydanticCustomError("too_large", f"may have {limits.METADATA} bytes as JSON")
+        return metadata
+
+    @field_validator("expires_at")
+    @classmethod
+    def _in_the_future(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        now = (info.context or {}).get("now")
+        if expires_at is not None and now is not None and expires_at <= now:
+            raise PydanticCustomError("past", "is in the past")
+        return expires_at
+
+    def recipients(self) -> Iterator[tuple[Role, Address]]:
+        """Yield every recipient with its role, in the order given."""
+        for role, addresses in ((Role.TO, self.to), (Role.CC, self.cc), (Role.BCC, self.bcc)):
+            for address in addresses:
+                yield role, address
+
+    def wire(self) -> dict[str, Any]:
+        """Return the JSON form: the fields of the HTTP body, without those that were left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest (SHA-256, hex) of everything that was asked for: same fingerprint, same request."""
+        canonical = json.dumps(self.wire(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

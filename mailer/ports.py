@@ -1,0 +1,127 @@
+"""The seams of the core: what a provider is, what a transport is, and the values that pass between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from mailer.address import Address
+from mailer.delivery import Role
+from mailer.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One mailbox of an envelope with its role."""
+
+    role: Role
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What goes to a provider in one call.
+
+    Attributes:
+        id: the envelope's id; the task's too, and for a single email the message's.
+        attempt_id: of this very call, so that an event can be told to belong to it.
+        message: the content and the addresses, as accepted.
+        recipients: who gets it through this call.
+        request_id: of the HTTP request or task that brought the message in.
+    """
+
+    id: str
+    attempt_id: str
+    project_id: str
+    message: Message
+    recipients: tuple[Recipient, ...]
+    request_id: str
+
+    def of(self, role: Role) -> list[Address]:
+        """Return the addresses with this role, in order."""
+        return [r.address for r in self.recipients if r.role is role]
+
+    @property
+    def message_id_header(self) -> str:
+        """The `Message-ID` header, with its brackets.
+
+        The same at every provider: a mailbox that gets a failed-over mail twice can tell that it is one mail,
+        and a provider that lets us ask by it can be asked.
+        """
+        return f"<{self.id}@{self.message.sender.domain}>"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as a provider wants it; any transport can carry it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer, whatever its status. `headers` are keyed in lower case; `body` is bounded by the transport."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider's yes: its own id for the mail, and the status it said it with."""
+
+    provider_message_id: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSetting:
+    """A setting that a provider declares and mailer/settings.py reads for it.
+
+    Attributes:
+        name: the environment variable.
+        default: used when it is not set; None means that the provider is off without it.
+        secret: never shown.
+    """
+
+    name: str
+    default: str | None = None
+    secret: bool = False
+
+
+class Provider(Protocol):
+    """One provider, without I/O. Built with the values of its `settings`."""
+
+    name: ClassVar[str]
+    settings: ClassVar[tuple[ProviderSetting, ...]]
+
+    def request(self, envelope: Envelope) -> HttpRequest:
+        """Return the request that sends this envelope."""
+        ...
+
+    def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
+        """Return the receipt if the answer is the documented yes.
+
+        Raises:
+            ProviderError: the subclass says what is known about the mail.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """Carries one request and returns the answer, whatever its status."""
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Return the answer.
+
+        Raises:
+            TemporarilyRefused: the request never left whole, so nobody can have accepted it.
+            Unanswered: it left, and no answer came back.
+        """
+        ...

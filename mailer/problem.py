@@ -1,0 +1,59 @@
+"""From pydantic's errors to our problems: a JSON pointer into what the caller sent, and words for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from mailer.errors import Problem
+
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "string_unicode": "is not valid Unicode (lone surrogate)",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "string_too_short": "may not be empty",
+    "too_short": "may not be empty",
+    "string_pattern_mismatch": "has characters that are not allowed here",
+}
+
+
+def escape(token: str) -> str:
+    """Return one reference token of a JSON pointer (RFC 6901 section 3)."""
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def problems(error: pydantic.ValidationError, given: Mapping[str, object]) -> tuple[Problem, ...]:
+    """Return every problem of a failed validation of `given`, each pointing at a place in it."""
+    return tuple(_problem(detail, given) for detail in error.errors(include_url=False, include_input=False))
+
+
+def _problem(detail: ErrorDetails, given: Mapping[str, object]) -> Problem:
+    at = detail.get("ctx", {}).get("at")
+    code = detail["type"]
+    words = _WORDS.get(code) or detail["msg"]
+    return Problem(at if isinstance(at, str) else _pointer(detail["loc"], given), words, code)
+
+
+def _pointer(loc: tuple[int | str, ...], given: object) -> str:
+    pointer, here = "", given
+    for step in loc:
+        if step == "[key]":
+            continue
+        if isinstance(here, Mapping):
+            here = here.get(step)
+        elif isinstance(here, list | tuple) and isinstance(step, int):
+            here = here[step] if step < len(here) else None
+        elif here is not None:
+            # The caller wrote a shorthand here (one address for a list, text for an object): point at that.
+            break
+        pointer += "/" + escape(_printable(str(step)))
+    return pointer
+
+
+def _printable(step: str) -> str:
+    # An unknown field is named by its sender, who may have put anything into the name.
+    return step.encode("utf-8", "replace").decode()[:100]

@@ -1,0 +1,1 @@
+"""One provider, one file: a payload out, an answer in, no I/O."""

@@ -1,0 +1,64 @@
+"""What an HTTP status means where a provider's own page says nothing more precise (design.md section 5)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from mailer import masking, retry
+from mailer.errors import (
+    AccountRefused,
+    ProviderError,
+    Rejected,
+    SenderRefused,
+    TemporarilyRefused,
+    Unanswered,
+)
+from mailer.ports import HttpResponse
+
+_BY_STATUS: dict[int, type[ProviderError]] = {
+    400: Rejected,
+    401: AccountRefused,
+    402: AccountRefused,
+    403: SenderRefused,
+    404: SenderRefused,
+    405: AccountRefused,
+    408: TemporarilyRefused,
+    413: Rejected,
+    415: AccountRefused,
+    422: Rejected,
+    429: TemporarilyRefused,
+    503: TemporarilyRefused,
+}
+
+
+def error_class(status: int) -> type[ProviderError]:
+    """Return what a status that is not the documented yes says about the mail."""
+    if known := _BY_STATUS.get(status):
+        return known
+    if 300 <= status < 400:
+        return AccountRefused  # a wrong base address: true of every mail
+    if 400 <= status < 500:
+        return TemporarilyRefused  # refused for a reason we do not know: not this mail's fault for sure
+    return Unanswered  # 5xx, and any 2xx that is not the documented yes
+
+
+def error(
+    response: HttpResponse, kind: type[ProviderError], words: str, *, now: datetime, code: str | None = None
+) -> ProviderError:
+    """Build the error of this answer, with the provider's words shortened and masked."""
+    return kind(
+        code or str(response.status),
+        status=response.status,
+        detail=masking.text(words)[:300],
+        retry_after=retry.retry_after(response.headers.get("retry-after"), words, now=now),
+    )
+
+
+def parse(response: HttpResponse) -> Any:
+    """Return the JSON body, or None where it is none (413 pages, proxies, plain words)."""
+    try:
+        return json.loads(response.body)
+    except ValueError:
+        return None

@@ -1,0 +1,118 @@
+"""Sinch Mailgun, API v3: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import quote
+
+from urllib3.filepost import encode_multipart_formdata
+
+from mailer.address import Address
+from mailer.delivery import Role
+from mailer.errors import ProviderError, SenderRefused, TemporarilyRefused, Unanswered
+from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt
+from mailer.providers import answers
+
+# A field of a form: a name, and text or a file as (filename, content, type).
+Field = tuple[str, str | tuple[str, bytes, str]]
+
+
+class Mailgun:
+    """Envelope to `POST /v3/{domain}/messages`, its answer to a receipt or an error."""
+
+    name: ClassVar[str] = "mailgun"
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (
+        ProviderSetting("MAILGUN_API_KEY", secret=True),
+        ProviderSetting("MAILGUN_DOMAIN"),
+        # The EU's is https://api.eu.mailgun.net.
+        ProviderSetting("MAILER_MAILGUN_URL", "https://api.mailgun.net"),
+    )
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._auth = base64.b64encode(f"api:{values['MAILGUN_API_KEY']}".encode()).decode("ascii")
+        domain = quote(values["MAILGUN_DOMAIN"], safe="")
+        self._url = f"{values['MAILER_MAILGUN_URL'].rstrip('/')}/v3/{domain}/messages"
+
+    def request(self, envelope: Envelope) -> HttpRequest:
+        """Return the request that sends this envelope."""
+        body, content_type = encode_multipart_formdata(form(envelope))
+        headers = {
+            "Authorization": f"Basic {self._auth}",
+            "Content-Type": content_type,
+            "X-Request-ID": envelope.request_id,
+        }
+        return HttpRequest("POST", self._url, headers, body)
+
+    def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
+        """Return the receipt of a 200 that carries an id and says "Queued"; raise the error of anything else.
+
+        Both are checked: a wrong address answers 200 too ("Mailgun Magnificent API").
+        """
+        data = answers.parse(response) if response.status == 200 else None
+        if isinstance(data, dict) and data.get("id") and "Queued" in str(data.get("message")):
+            return Receipt(str(data["id"]), response.status)
+        raise error(response, now=now)
+
+
+def form(envelope: Envelope) -> list[Field]:
+    """Return the form's fields.
+
+    No recipient-variables: the `to` of one message see each other, as at every provider.
+    """
+    message = envelope.message
+    fields: list[Field] = [("from", _person(message.sender))]
+    fields += [(role.value, _person(a)) for role in Role for a in envelope.of(role)]
+    fields.append(("subject", message.subject))
+    fields += [(name, value) for name, value in (("text", message.text), ("html", message.html)) if value]
+    fields += [(f"h:{name}", value) for name, value in message.headers.items()]
+    if message.reply_to:
+        fields.append(("h:Reply-To", ", ".join(_person(a) for a in message.reply_to)))
+    fields.append(("h:Message-Id", envelope.message_id_header))
+    fields += [("o:tag", tag) for tag in message.tags]
+    # Said each time, since the domain's own settings would decide otherwise.
+    fields += [("o:tracking-clicks", "no"), ("o:tracking-opens", "no")]
+    # Recipients can read these in a header of the mail: ids of ours, nothing else.
+    fields += [
+        ("v:mailer_envelope_id", envelope.id),
+        ("v:mailer_attempt_id", envelope.attempt_id),
+        ("v:mailer_project_id", envelope.project_id),
+    ]
+    for a in message.attachments:
+        # An inline image's name is its content id; a file without a name is dropped without a word.
+        kind, name = ("inline", a.content_id) if a.content_id else ("attachment", a.filename)
+        fields.append((kind, (name, a.content, a.content_type)))
+    return fields
+
+
+def _person(address: Address) -> str:
+    if not address.name:
+        return address.email
+    # Always quoted, so that no punctuation in a name can be taken for another address.
+    name = address.name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{name}" <{address.email}>'
+
+
+def error(response: HttpResponse, *, now: datetime) -> ProviderError:
+    """Return what an answer that is not the documented yes says about the mail.
+
+    "Domain ... is not allowed to send" is the sender's fault with 400 and 403, and a rate limit with 429.
+    """
+    words = _words(response)
+    if response.status in (400, 403) and "is not allowed to send" in words:
+        return answers.error(response, SenderRefused, words, now=now)
+    if response.status in (400, 403) and "limit exceeded" in words:
+        return answers.error(response, TemporarilyRefused, words, now=now)
+    kind = Unanswered if 200 <= response.status < 300 else answers.error_class(response.status)
+    return answers.error(response, kind, words, now=now)
+
+
+def _words(response: HttpResponse) -> str:
+    data = answers.parse(response)
+    if isinstance(data, dict):
+        return str(data.get("message", ""))
+    # 401 is the plain word Forbidden; a page of HTML says nothing that is worth keeping.
+    text = response.body[:200].decode("utf-8", "replace").strip()
+    return "" if text.startswith("<") else text

@@ -1,0 +1,122 @@
+"""Twilio SendGrid, Web API v3: https://www.twilio.com/docs/sendgrid/api-reference/mail-send."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from email.header import Header
+from typing import Any, ClassVar
+
+from mailer.address import Address
+from mailer.attachment import Attachment
+from mailer.delivery import Role
+from mailer.errors import ProviderError, Unanswered
+from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt
+from mailer.providers import answers
+
+
+class SendGrid:
+    """Envelope to `POST /v3/mail/send`, its answer to a receipt or an error."""
+
+    name: ClassVar[str] = "sendgrid"
+    settings: ClassVar[tuple[ProviderSetting, ...]] = (
+        ProviderSetting("SENDGRID_API_KEY", secret=True),
+        # The EU's is https://api.eu.sendgrid.com.
+        ProviderSetting("MAILER_SENDGRID_URL", "https://api.sendgrid.com"),
+    )
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._key = values["SENDGRID_API_KEY"]
+        self._url = values["MAILER_SENDGRID_URL"].rstrip("/") + "/v3/mail/send"
+
+    def request(self, envelope: Envelope) -> HttpRequest:
+        """Return the request that sends this envelope."""
+        headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": "application/json",
+            "X-Request-ID": envelope.request_id,
+        }
+        body = json.dumps(payload(envelope), ensure_ascii=False, separators=(",", ":")).encode()
+        return HttpRequest("POST", self._url, headers, body)
+
+    def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
+        """Return the receipt of a 202; raise the error of anything else."""
+        if response.status == 202:
+            return Receipt(response.headers.get("x-message-id", ""), response.status)
+        raise error(response, now=now)
+
+
+def payload(envelope: Envelope) -> dict[str, Any]:
+    """Return the JSON body: one personalization, since the recipients of one message see each other."""
+    message = envelope.message
+    people = {role.value: [_person(a) for a in envelope.of(role)] for role in Role}
+    content = [("text/plain", message.text), ("text/html", message.html)]
+    body: dict[str, Any] = {
+        "personalizations": [{role: addresses for role, addresses in people.items() if addresses}],
+        "from": _person(message.sender),
+        "subject": message.subject,
+        "content": [{"type": kind, "value": value} for kind, value in content if value],
+        "headers": {**message.headers, "Message-ID": envelope.message_id_header},
+        # They come back flat among the fields of an event, hence the prefix.
+        "custom_args": {
+            "mailer_envelope_id": envelope.id,
+            "mailer_attempt_id": envelope.attempt_id,
+            "mailer_project_id": envelope.project_id,
+        },
+        # Said each time, since the account's own settings would decide otherwise.
+        "tracking_settings": {
+            "click_tracking": {"enable": False, "enable_text": False},
+            "open_tracking": {"enable": False},
+            "subscription_tracking": {"enable": False},
+        },
+    }
+    if message.reply_to:
+        body["reply_to_list"] = [_person(a) for a in message.reply_to]
+    if message.attachments:
+        body["attachments"] = [_file(a) for a in message.attachments]
+    if message.tags:
+        body["categories"] = list(message.tags)
+    return body
+
+
+def _person(address: Address) -> dict[str, str]:
+    if not address.name:
+        return {"email": address.email}  # a name that is null or empty is refused
+    # Documented limitation: `;` and `,` in a name split it.
+    return {"email": address.email, "name": address.name.replace(";", " ").replace(",", " ")}
+
+
+def _file(attachment: Attachment) -> dict[str, str]:
+    name = attachment.filename
+    file = {
+        "content": base64.b64encode(attachment.content).decode("ascii"),
+        "type": attachment.content_type,
+        # A name beyond ASCII arrives garbled unless it is encoded (RFC 2047).
+        "filename": name if name.isascii() else Header(name, "utf-8", maxlinelen=10_000).encode(),
+        "disposition": "inline" if attachment.content_id else "attachment",
+    }
+    if attachment.content_id:
+        file["content_id"] = attachment.content_id
+    return file
+
+
+def error(response: HttpResponse, *, now: datetime) -> ProviderError:
+    """Return what an answer that is not 202 says about the mail.
+
+    Sources: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors; 401 is also "Maximum credits
+    exceeded"; 403 is an unverified sender; 200 is given only in sandbox mode, where nothing is sent.
+    """
+    words = _words(response)
+    kind = Unanswered if 200 <= response.status < 300 else answers.error_class(response.status)
+    return answers.error(response, kind, words, now=now)
+
+
+def _words(response: HttpResponse) -> str:
+    data = answers.parse(response)
+    errors = data.get("errors") if isinstance(data, dict) else None
+    if not isinstance(errors, list):
+        return ""
+    found = [(e.get("message"), e.get("field")) for e in errors if isinstance(e, dict)]
+    return "; ".join(f"{message} ({field})" if field else str(message) for message, field in found)

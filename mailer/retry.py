@@ -1,0 +1,58 @@
+"""When to come back: exponential backoff with full jitter, as pure decisions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+# "try again after 120 seconds", "try again after Mon, 20 Dec 2021 20:33:21 UTC": Mailgun says it in words.
+_IN_WORDS = re.compile(r"try again after (?:(\d+) seconds|(.+? UTC))")
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential backoff with full jitter.
+
+    Attributes:
+        base: seconds, the ceiling of the first pause.
+        maximum: seconds, the ceiling of every pause.
+    """
+
+    base: float
+    maximum: float
+
+    def pause(self, *, retry: int, uniform: Callable[[float, float], float]) -> int:
+        """Return the whole seconds to wait before retry number `retry` (0 for the first).
+
+        Never below 1: a delay between 0 and 1 second is lost by a quorum queue (celery.md, trap 3).
+        """
+        # 2**retry overflows a float long after the ceiling is reached.
+        ceiling = min(self.maximum, self.base * 2 ** min(retry, 32))
+        return max(1, round(uniform(0, ceiling)))
+
+
+def retry_after(header: str | None, text: str = "", *, now: datetime) -> float | None:
+    """Return the seconds a provider asks us to wait, from its Retry-After header or else its words.
+
+    The header may be seconds or an HTTP date (RFC 9110 section 10.2.3). None when nothing usable is said.
+    """
+    if header and header.strip().isdigit():
+        return float(header)
+    words = _IN_WORDS.search(text)
+    if words and words[1]:
+        return float(words[1])
+    when = header or (words[2] if words else None)
+    return _seconds_until(when, now=now) if when else None
+
+
+def _seconds_until(date: str, *, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date.replace("UTC", "GMT"))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,176 @@
+"""Every setting, frozen, with its default; the only reader of the environment."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from mailer.delivery import Lane
+from mailer.errors import ConfigurationError
+from mailer.ports import ProviderSetting
+
+# Our queues. A queue's arguments cannot be changed later (RabbitMQ answers PRECONDITION_FAILED).
+QUEUES: Mapping[Lane, str] = {Lane.TRANSACTIONAL: "mail.transactional", Lane.BULK: "mail.bulk"}
+SWEEP_QUEUE = "mail.sweep"
+DEAD_QUEUE = "mail.dead"
+EXCHANGE = "mail"
+DEAD_EXCHANGE = "mail.dlx"
+
+SEND_TASK = "tasks.send_email"
+SWEEP_TASK = "tasks.sweep"
+
+# Seconds an application waits for the broker before it is told that the broker is not there.
+BROKER_TIMEOUT = 2.0
+
+
+def _setting(env: str, default: Any, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"env": env})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process. Build with `Settings.load()`; every attribute names its variable.
+
+    Times are seconds.
+    """
+
+    var: str = _setting("MAILER_VAR", "var")
+    port: int = _setting("PORT", 8000)
+    database_url: str = _setting("DATABASE_URL", "", secret=True)
+    broker_url: str = _setting("CELERY_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672//", secret=True)
+    # Only with a filesystem:// broker: the folder that the messages lie in.
+    broker_dir: str = _setting("MAILER_BROKER_DIR", "")
+    api_key: str = _setting("MAILER_API_KEY", "", secret=True)
+    default_from: str = _setting("MAILER_FROM", "")
+    sentry_dsn: str = _setting("SENTRY_DSN", "", secret=True)
+    log_file: str = _setting("MAILER_LOG_FILE", "")
+    log_file_bytes: int = _setting("MAILER_LOG_FILE_BYTES", 50_000_000)
+    log_file_backups: int = _setting("MAILER_LOG_FILE_BACKUPS", 10)
+    log_level: str = _setting("MAILER_LOG_LEVEL", "INFO")
+    # How many proxies stand in front of the API and may be believed about the caller's address.
+    trusted_proxies: int = _setting("MAILER_TRUSTED_PROXIES", 0)
+    max_body_bytes: int = _setting("MAILER_MAX_BODY_BYTES", 36_000_000)
+    routing: str = _setting("MAILER_ROUTING", "failover")
+    connect_timeout: float = _setting("MAILER_CONNECT_TIMEOUT", 5.0)
+    read_timeout: float = _setting("MAILER_READ_TIMEOUT", 30.0)
+    retry_base: float = _setting("MAILER_RETRY_BASE", 15.0)
+    retry_max: float = _setting("MAILER_RETRY_MAX", 900.0)
+    breaker_seconds: float = _setting("MAILER_BREAKER_SECONDS", 60.0)
+    unknown_limit: int = _setting("MAILER_UNKNOWN_LIMIT", 4)
+    # `on_unknown=wait`: how long to wait for news before failing over. Mailgun's pages are complete after half an hour.
+    wait_seconds: float = _setting("MAILER_WAIT_SECONDS", 2400.0)
+    # How long a message without `expires_at` is tried.
+    deadline_transactional: float = _setting("MAILER_DEADLINE_TRANSACTIONAL", 86_400.0)
+    deadline_bulk: float = _setting("MAILER_DEADLINE_BULK", 259_200.0)
+    sweep_interval: float = _setting("MAILER_SWEEP_INTERVAL", 10.0)
+    sweep_batch: int = _setting("MAILER_SWEEP_BATCH", 500)
+    # How long past its time a wake-up counts as lost and the sweep repeats it.
+    sweep_grace: float = _setting("MAILER_SWEEP_GRACE", 60.0)
+    concurrency: int = _setting("MAILER_CONCURRENCY", 16)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Return the settings of this environment.
+
+        Raises:
+            ConfigurationError: names the variable that cannot be read.
+        """
+        given: dict[str, Any] = {f.name: _read(f.metadata["env"], type(f.default), environ) for f in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def database(self) -> str:
+        """The database's SQLAlchemy URL: DATABASE_URL, else an SQLite file under MAILER_VAR."""
+        url = self.database_url or f"sqlite:///{self.var}/mailer.db"
+        # Platforms hand out postgres:// and postgresql://; psycopg 3 wants to be named.
+        for scheme in ("postgres://", "postgresql://"):
+            if url.startswith(scheme):
+                return "postgresql+psycopg://" + url.removeprefix(scheme)
+        return url
+
+    @property
+    def call_seconds(self) -> float:
+        """The longest one provider call may take before nobody can believe that it is still running."""
+        return self.connect_timeout + self.read_timeout + 10
+
+    def deadline(self, lane: Lane) -> float:
+        """Seconds that a message of this lane is tried when it brings no `expires_at`."""
+        return self.deadline_bulk if lane is Lane.BULK else self.deadline_transactional
+
+    def celery(self) -> dict[str, Any]:
+        """Return what every process that publishes or consumes must agree on, as plain data for Celery."""
+        rabbit = self.broker_url.startswith("amqp")
+        queues = {name: _queue(name, _mail_arguments() if rabbit else None) for name in QUEUES.values()}
+        # One sweep waiting is enough; a second says nothing new.
+        sweep = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "drop-head"} if rabbit else None
+        queues[SWEEP_QUEUE] = _queue(SWEEP_QUEUE, sweep)
+        return {
+            "broker_url": self.broker_url,
+            "broker_transport_options": self._transport_options(),
+            "broker_connection_timeout": BROKER_TIMEOUT,
+            "task_queues": queues,
+            "task_routes": {SWEEP_TASK: {"queue": SWEEP_QUEUE}},
+            "task_default_queue": QUEUES[Lane.TRANSACTIONAL],
+            "task_create_missing_queues": False,
+            "task_ignore_result": True,
+            "task_serializer": "json",
+            "accept_content": ["json"],
+            "control_queue_exclusive": False,
+            "control_queue_durable": True,
+            "enable_utc": True,
+        }
+
+    def _transport_options(self) -> dict[str, Any]:
+        if self.broker_url.startswith("filesystem"):
+            folder = self.broker_dir or f"{self.var}/broker"
+            return {
+                "data_folder_in": f"{folder}/messages",
+                "data_folder_out": f"{folder}/messages",
+                "control_folder": f"{folder}/control",
+                "store_processed": False,
+            }
+        if self.broker_url.startswith("amqp"):
+            return {"confirm_publish": True}
+        return {}
+
+
+def load_provider(
+    declared: Sequence[ProviderSetting], environ: Mapping[str, str] = os.environ
+) -> dict[str, str] | None:
+    """Return the values of a provider's own settings by name, or None where one without a default is missing."""
+    values = {s.name: environ.get(s.name) or s.default for s in declared}
+    return {k: v for k, v in values.items() if v is not None} if None not in values.values() else None
+
+
+def _mail_arguments() -> dict[str, Any]:
+    # No length limit here: a backlog of a million must fit, and what may move belongs in a policy.
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": 5,
+        "x-dead-letter-exchange": DEAD_EXCHANGE,
+        "x-dead-letter-routing-key": DEAD_QUEUE,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def _queue(name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
+    # A topic exchange: with a direct one, a delayed task would block its worker (celery.md, trap 7).
+    return {"exchange": EXCHANGE, "exchange_type": "topic", "routing_key": name, "queue_arguments": arguments}
+
+
+def _read(env: str, kind: type, environ: Mapping[str, str]) -> str | int | float | None:
+    raw = environ.get(env, "").strip()
+    if not raw:
+        return None
+    readers: dict[type, Callable[[str], str | int | float]] = {int: int, float: float, str: str}
+    try:
+        value = readers[kind](raw)
+    except ValueError:
+        raise ConfigurationError(f"{env} must be {'a whole number' if kind is int else 'a number'}") from None
+    if not isinstance(value, str) and not 0 <= value < math.inf:
+        raise ConfigurationError(f"{env} must be 0 or more")
+    return value

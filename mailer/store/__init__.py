@@ -1,0 +1,71 @@
+"""The store: the truth about every message, and the only SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mailer.ledger import Claim, Due, MessageView, Move, Result, Submission, Work
+from mailer.store import envelope, message, migrate
+from mailer.store.database import Database
+
+__all__ = ["Database", "Store"]
+
+
+class Store:
+    """Every transaction that there is; each method is one. All raise StoreUnavailable when the database fails us."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def submit(self, submissions: Sequence[Submission]) -> dict[str, str]:
+        """Store messages with deliveries and envelopes, queued.
+
+        Returns:
+            Id to the fingerprint of what is stored under it: another than the submission's own where the id
+            belonged to another message already, which then stays as it is.
+        """
+        with self.database.write() as connection:
+            new = message.insert(self.database, connection, submissions)
+            old = [s.id for s in submissions if s.id not in new]
+            known = message.fingerprints(connection, old) if old else {}
+        return {s.id: known.get(s.id, s.message.fingerprint) for s in submissions}
+
+    def load(self, ids: Sequence[str]) -> dict[str, Work]:
+        """Return what is known about these envelopes; an id without one is left out."""
+        with self.database.read() as connection:
+            return envelope.load(connection, ids)
+
+    def claim(self, claims: Sequence[Claim], *, now: datetime) -> set[str]:
+        """Move each from queued to sending and write its attempt; return the ids that are ours now."""
+        with self.database.write() as connection:
+            return envelope.claim(connection, claims, now=now)
+
+    def record(self, results: Sequence[Result], *, now: datetime) -> set[str]:
+        """Write outcomes and what follows; return the ids whose envelope followed."""
+        with self.database.write() as connection:
+            return envelope.record(self.database, connection, results, now=now)
+
+    def settle(self, moves: Sequence[Move], *, now: datetime) -> set[str]:
+        """Bring envelopes to rest that no call is running for; return the ids that moved."""
+        with self.database.write() as connection:
+            return envelope.move(connection, moves, now=now, where=envelope.idle())
+
+    def postpone(self, id: str, *, seen: int, until: datetime, wake_at: datetime, now: datetime) -> bool:
+        """Let an envelope wait; tell whether it was still as it was seen."""
+        with self.database.write() as connection:
+            return envelope.postpone(connection, id, seen=seen, until=until, wake_at=wake_at, now=now)
+
+    def wake(self, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+        """Return envelopes whose wake-up is due, each to one caller, and put it off to `again_at`."""
+        with self.database.write() as connection:
+            return envelope.wake(connection, limit=limit, now=now, again_at=again_at)
+
+    def view(self, id: str, *, project_id: str) -> MessageView | None:
+        """Return what is known about a message of this project."""
+        with self.database.read() as connection:
+            return message.view(connection, project_id=project_id, id=id)
+
+    def revision(self) -> str | None:
+        """Return the schema revision that the database is at; also the proof that it answers."""
+        return migrate.revision(self.database)

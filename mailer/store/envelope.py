@@ -1,0 +1,200 @@
+"""Queries about envelopes: load, claim, record, wake. They take lists; a single email is a list of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from mailer import delivery
+from mailer.address import Address
+from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
+from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Result, Work
+from mailer.outcome import Outcome
+from mailer.ports import Recipient
+from mailer.store import breaker
+from mailer.store.database import Database
+from mailer.store.message import attempts_of, rebuild
+from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages
+
+
+def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
+    """Return what is known about these envelopes; an id without one is left out."""
+    query = (
+        sa.select(envelopes, messages.c.on_unknown, messages.c.expires_at, contents.c.content)
+        .join(messages, messages.c.id == envelopes.c.message_id)
+        .join(contents, contents.c.message_id == messages.c.id)
+        .where(envelopes.c.id.in_(ids))
+    )
+    rows = connection.execute(query).all()
+    people = _grouped(connection, sa.select(deliveries), deliveries.c.envelope_id, ids)
+    files = _grouped(connection, sa.select(attachments), attachments.c.message_id, [r.message_id for r in rows])
+    tried = attempts_of(connection, ids)
+    breakers = breaker.all_known(connection)
+    return {
+        row.id: _work(row, people[row.id], files.get(row.message_id, []), tried.get(row.id, []), breakers)
+        for row in rows
+    }
+
+
+def claim(connection: Connection, claims: Sequence[Claim], *, now: datetime) -> set[str]:
+    """Move each from queued to sending and write its attempt; return the ids that are ours now.
+
+    Left out is whatever somebody else moved since the claim was decided, and whatever would probe a provider that
+    another mail is probing already.
+    """
+    won = [c for c in claims if _take(connection, c, now=now)]
+    if won:
+        connection.execute(sa.insert(attempts), [_attempt_row(c) for c in won])
+    return {c.id for c in won}
+
+
+def record(database: Database, connection: Connection, results: Sequence[Result], *, now: datetime) -> set[str]:
+    """Write the outcomes; return the ids whose envelope followed.
+
+    An outcome is written once, by whoever holds the claim. One that comes late, after its attempt was given up as
+    unknown, is still knowledge: it replaces *unknown*, and a late yes stops the failover that has not gone out yet.
+    """
+    moved = set()
+    for result in results:
+        if result.opened:
+            breaker.open(database, connection, result.opened, now=now)
+        for closed in result.closed:
+            breaker.close(connection, closed)
+        if _finish(connection, result, was=Outcome.STARTED):
+            holder = envelopes.c.attempt_id == result.attempt.id
+        elif result.attempt.outcome is not Outcome.UNKNOWN and _finish(connection, result, was=Outcome.UNKNOWN):
+            if result.attempt.outcome is not Outcome.ACCEPTED:
+                continue
+            holder = idle()
+        else:
+            continue
+        moved |= move(connection, [result.move], now=now, where=holder)
+    return moved
+
+
+def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where: sa.ColumnElement[bool]) -> set[str]:
+    """Move the envelopes for which `where` holds and, with them, their recipients; return the ids that moved."""
+    moved = set()
+    for m in moves:
+        status = delivery.target(m.input)
+        sources = [s.value for s in delivery.sources(m.input)]
+        changed = connection.execute(
+            sa.update(envelopes).where(envelopes.c.id == m.id, envelopes.c.status.in_(sources), where).values(
+                status=status.value, next_attempt_at=m.next_attempt_at, wake_at=m.wake_at, reason=m.reason,
+                updated_at=now,
+            )
+        )  # fmt: skip
+        if changed.rowcount != 1:
+            continue
+        moved.add(m.id)
+        if status is not EnvelopeStatus.QUEUED:
+            _move_deliveries(connection, m.id, status, now=now)
+    return moved
+
+
+def idle() -> sa.ColumnElement[bool]:
+    """The condition that no call of the envelope is running."""
+    return envelopes.c.status != EnvelopeStatus.SENDING.value
+
+
+def postpone(connection: Connection, id: str, *, seen: int, until: datetime, wake_at: datetime, now: datetime) -> bool:
+    """Let an envelope wait, nobody having been called; tell whether it was still as it was seen."""
+    sources = [s.value for s in delivery.sources(EnvelopeInput.CLAIM)]
+    statement = sa.update(envelopes).where(
+        envelopes.c.id == id, envelopes.c.attempts == seen, envelopes.c.status.in_(sources)
+    )
+    values = {"next_attempt_at": until, "wake_at": wake_at, "updated_at": now}
+    return connection.execute(statement.values(values)).rowcount == 1
+
+
+def wake(connection: Connection, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+    """Return up to `limit` envelopes whose wake-up is due, the longest waiting first, and put it off to `again_at`.
+
+    Safe to run twice at once: each envelope is returned to one caller.
+    """
+    due = (
+        sa.select(envelopes.c.id).where(envelopes.c.wake_at <= now).order_by(envelopes.c.wake_at)
+        .limit(limit).with_for_update(skip_locked=True)
+    )  # fmt: skip
+    statement = (
+        sa.update(envelopes).where(envelopes.c.id.in_(due)).values(wake_at=again_at)
+        .returning(envelopes.c.id, envelopes.c.lane, envelopes.c.request_id)
+    )  # fmt: skip
+    return [Due(id=r.id, lane=Lane(r.lane), request_id=r.request_id) for r in connection.execute(statement)]
+
+
+def _take(connection: Connection, claim: Claim, *, now: datetime) -> bool:
+    sources = [s.value for s in delivery.sources(EnvelopeInput.CLAIM)]
+    free = sa.or_(envelopes.c.next_attempt_at.is_(None), envelopes.c.next_attempt_at <= now)
+    statement = sa.update(envelopes).where(
+        envelopes.c.id == claim.id, envelopes.c.status.in_(sources), envelopes.c.attempts == claim.seen, free
+    )
+    values = {
+        "status": EnvelopeStatus.SENDING.value, "attempt_id": claim.attempt.id, "attempts": claim.attempt.number,
+        "route": list(claim.route), "next_attempt_at": None, "wake_at": claim.attempt.lease_until, "updated_at": now,
+        "possible_duplicates": envelopes.c.possible_duplicates + int(claim.attempt.possible_duplicate),
+    }  # fmt: skip
+    # Both or neither: an envelope that may not probe stays queued, and a probe is not spent on one that is gone.
+    with connection.begin_nested() as both:
+        until = claim.attempt.lease_until
+        taken = connection.execute(statement.values(values)).rowcount == 1 and all(
+            breaker.probe(connection, b, until=until) for b in claim.probes
+        )
+        if not taken:
+            both.rollback()
+    return taken
+
+
+def _finish(connection: Connection, result: Result, *, was: Outcome) -> bool:
+    a = result.attempt
+    statement = sa.update(attempts).where(attempts.c.id == a.id, attempts.c.outcome == was.value)
+    values = {
+        "outcome": a.outcome.value, "duration_ms": a.duration_ms, "status_code": a.status_code,
+        "error_code": a.error_code, "error": a.error, "provider_message_id": a.provider_message_id,
+        "not_before": a.not_before,
+    }  # fmt: skip
+    return connection.execute(statement.values(values)).rowcount == 1
+
+
+def _move_deliveries(connection: Connection, id: str, status: EnvelopeStatus, *, now: datetime) -> None:
+    open_states = [s.value for s in delivery.BEFORE_EVENTS]
+    statement = sa.update(deliveries).where(deliveries.c.envelope_id == id, deliveries.c.status.in_(open_states))
+    connection.execute(statement.values(status=delivery.DELIVERY_AT[status].value, updated_at=now))
+
+
+def _attempt_row(claim: Claim) -> dict[str, Any]:
+    a = claim.attempt
+    return {
+        "id": a.id, "project_id": claim.project_id, "envelope_id": claim.id, "number": a.number, "round": a.round,
+        "provider": a.provider, "request_id": claim.request_id, "started_at": a.started_at,
+        "lease_until": a.lease_until, "possible_duplicate": a.possible_duplicate, "outcome": a.outcome.value,
+    }  # fmt: skip
+
+
+def _grouped(
+    connection: Connection, query: sa.Select[Any], owner: sa.Column[str], ids: Iterable[str]
+) -> dict[str, list[Row[Any]]]:
+    rows = connection.execute(query.where(owner.in_(list(ids))).order_by(owner, owner.table.c.position))
+    return {key: list(group) for key, group in groupby(rows, key=lambda row: row._mapping[owner.name])}
+
+
+def _work(
+    row: Row[Any],
+    people: list[Row[Any]],
+    files: list[Row[Any]],
+    tried: list[Attempt],
+    breakers: list[Breaker],
+) -> Work:
+    return Work(
+        id=row.id, project_id=row.project_id, request_id=row.request_id, lane=Lane(row.lane),
+        on_unknown=OnUnknown(row.on_unknown), status=EnvelopeStatus(row.status), route=tuple(row.route),
+        attempt_id=row.attempt_id, next_attempt_at=row.next_attempt_at, wake_at=row.wake_at, expires_at=row.expires_at,
+        message=rebuild(row.content, people, files),
+        recipients=tuple(Recipient(Role(p.role), Address(email=p.email, name=p.name)) for p in people),
+        attempts=tuple(tried), breakers=tuple(breakers),
+    )  # fmt: skip

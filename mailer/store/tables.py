@@ -1,0 +1,183 @@
+"""The tables. Hot rows are narrow: content and attachments live in tables of their own.
+
+Times are UTC and aware. Every owning table has `project_id`. Ids are UUIDv7 as text, `uuid` in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time: `timestamptz` in PostgreSQL, sortable UTC text in SQLite. A naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC, as SQLite wants it: without its zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Return the time aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _id(name: str, *args: Any, **options: Any) -> Column[str]:
+    return Column(name, Uuid(as_uuid=False), *args, **options)
+
+
+def _project() -> Column[str]:
+    return Column("project_id", String(64), nullable=False)
+
+
+# What the application asked for; immutable.
+messages = Table(
+    "messages",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    Column("request_id", String(128), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("on_unknown", String(16), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+# The body, addresses and options; read by the worker that sends it, and by nobody else on the hot path.
+contents = Table(
+    "contents",
+    metadata,
+    _id("message_id", ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    _project(),
+    Column("content", JSON, nullable=False),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    _id("message_id", ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _project(),
+    Column("filename", Text, nullable=False),
+    Column("content_type", String(127), nullable=False),
+    Column("content_id", String(128)),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# One provider call's worth of recipients, and the state of its sending.
+envelopes = Table(
+    "envelopes",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    _id("message_id", ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("route", JSON, nullable=False),
+    # How many attempts there are: the version that a claim is conditional on.
+    Column("attempts", Integer, nullable=False),
+    # The attempt that holds the claim: who may write the outcome (fencing).
+    _id("attempt_id"),
+    Column("possible_duplicates", Integer, nullable=False),
+    # Not to be claimed before; None: at once.
+    Column("next_attempt_at", Moment),
+    # When the sweep wakes it if nobody else has; None: at rest, nothing will happen by itself.
+    Column("wake_at", Moment),
+    Column("updated_at", Moment, nullable=False),
+    Column("reason", String(300)),
+    Index("ix_envelopes_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("ix_envelopes_message_id", "message_id"),
+    # Rows change a few times and are then at rest: room for those changes on the same page.
+    postgresql_with={"fillfactor": 70},
+)
+
+# What became of one message for one recipient.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id("envelope_id", ForeignKey("envelopes.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _project(),
+    Column("email", String(320), nullable=False),
+    Column("name", Text),
+    Column("role", String(3), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    postgresql_with={"fillfactor": 70},
+)
+
+# One call to one provider. Written before the call, completed after it.
+attempts = Table(
+    "attempts",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    _id("envelope_id", ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    # Until then the call may still be running; after that, without an outcome, it is unknown.
+    Column("lease_until", Moment, nullable=False),
+    Column("possible_duplicate", Boolean, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("duration_ms", Integer),
+    Column("status_code", Integer),
+    Column("error_code", String(64)),
+    Column("error", String(400)),
+    Column("provider_message_id", Text),
+    # The provider asked us not to come back before.
+    Column("not_before", Moment),
+    Index("ix_attempts_envelope_id_number", "envelope_id", "number", unique=True),
+    postgresql_with={"fillfactor": 80},
+)
+
+# Providers that are left alone. `scope` is "" for the whole account, else a From domain.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("scope", String(255), primary_key=True),
+    Column("open_until", Moment, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("reason", String(64), nullable=False),
+)

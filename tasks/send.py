@@ -1,0 +1,68 @@
+"""`tasks.send_email`: one envelope, one step further."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from celery import exceptions
+
+from mailer import bootstrap, log, request_id
+from mailer.client.task import DEFAULT_PROJECT, SendEmail
+from mailer.errors import BrokerUnavailable, Conflict, InvalidMessage, StoreUnavailable
+from mailer.message import Message
+from mailer.service import Later, Next
+from mailer.settings import SEND_TASK
+from tasks.app import app
+
+_log = log.get(__name__)
+
+# Seconds before a task asks again for a database that did not answer.
+_STORE_PAUSE = 5
+
+
+@app.task(name=SEND_TASK, base=SendEmail, bind=True, max_retries=None)
+def send_email(self: SendEmail, **call: Any) -> str:
+    """Deliver a stored envelope (`id`), or store the message that the call brings and deliver it."""
+    try:
+        id = call.get("id") or _submit(self.request.id, call)
+        step = bootstrap.service().deliver(id)
+    except StoreUnavailable as error:
+        _again(self, call, _STORE_PAUSE, error)
+    except Conflict:
+        return "conflict"
+    except InvalidMessage as error:
+        # Checked by its sender already, so of another version: to the dead queue, with an alarm, not to the void.
+        _log.error("message.invalid", envelope_id=self.request.id, problems=str(error))
+        raise exceptions.Reject("invalid message", requeue=False) from None
+    known = {"id": id, "lane": call.get("lane", "transactional")}
+    if isinstance(step, Next):
+        return _replaced(self, {**known, "hops": step.hops})
+    if isinstance(step, Later):
+        _again(self, {**known, "hops": step.hops}, step.seconds, None)
+    return step.status
+
+
+def _submit(id: str, call: dict[str, Any]) -> str:
+    fields = {name: value for name, value in call.items() if name != "project"}
+    project = call.get("project", DEFAULT_PROJECT)
+    rid = request_id.current() or request_id.clean(None)
+    return bootstrap.service().submit(Message.build(fields), project_id=project, request_id=rid, id=id)
+
+
+def _replaced(task: SendEmail, call: dict[str, Any]) -> str:
+    try:
+        return str(task.replace(task.si(**call)))
+    except BrokerUnavailable:
+        # What is to be done is stored; the sweep will find it.
+        _log.warning("broker.unavailable", envelope_id=call["id"])
+        return "left to the sweep"
+
+
+def _again(task: SendEmail, call: dict[str, Any], seconds: int, error: Exception | None) -> NoReturn:
+    """End this run so that the call comes back in `seconds`."""
+    try:
+        task.retry(args=(), kwargs=call, countdown=seconds, exc=error)
+    except BrokerUnavailable:
+        _log.warning("broker.unavailable", envelope_id=call.get("id", task.request.id))
+    # Stored: the sweep will find it. Not stored: the broker must keep it.
+    raise exceptions.Ignore if "id" in call else exceptions.Reject("not stored", requeue=True)
