@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import access, auth, errors, health, messages
 from api.state import State
+from api.waker import Waker
 from mailer import alarm, bootstrap, log
 from mailer.client.task import publisher
 from mailer.errors import ConfigurationError
@@ -26,11 +27,13 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     alarm.configure(settings, process="web")
     app = flask.Flask("api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    send_email = publisher(settings)
     state = State(
         settings=settings,
         store=bootstrap.store(),
         service=bootstrap.service(),
-        send_email=publisher(settings),
+        send_email=send_email,
+        waker=Waker(send_email),
     )
     state.put(app)
     access.register(app)

@@ -7,12 +7,8 @@ from pydantic_core import from_json
 
 from api import schemas, state
 from api.errors import NoSuchMessage, NotJson, WrongContentType
-from mailer import clock, log, request_id
-from mailer.client.task import build, wake
-from mailer.errors import BrokerUnavailable
-from mailer.message import Message
-
-_log = log.get(__name__)
+from mailer import clock, request_id
+from mailer.client.task import build
 
 blueprint = flask.Blueprint("messages", __name__, url_prefix="/v1/messages")
 
@@ -25,7 +21,7 @@ def create() -> flask.Response:
     rid = request_id.current() or request_id.clean(None)
     id = here.service.submit(message, project_id=flask.g.project_id, request_id=rid)
     flask.g.message_id = id
-    _wake(id, message, rid)
+    here.waker.wake(id, lane=message.lane, request_id=rid)
     response = flask.jsonify(id=id, status="queued")
     response.status_code = 202
     response.headers["Location"] = flask.url_for("messages.show", id=id)
@@ -39,14 +35,6 @@ def show(id: str) -> flask.Response:
     if found is None:
         raise NoSuchMessage
     return flask.jsonify(schemas.message(found))
-
-
-def _wake(id: str, message: Message, rid: str) -> None:
-    try:
-        wake(state.current().send_email, id, lane=message.lane, request_id=rid)
-    except BrokerUnavailable as error:
-        # On disk already: the sweep will wake it. The caller's 202 holds.
-        _log.warning("broker.unavailable", envelope_id=id, error=str(error))
 
 
 def _fields() -> dict[str, object]:

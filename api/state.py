@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import flask
 
+from api.waker import Waker
 from mailer.client.task import SendEmail
 from mailer.service import Service
 from mailer.settings import Settings
@@ -20,6 +21,7 @@ class State:
     store: Store
     service: Service
     send_email: SendEmail
+    waker: Waker
 
     def put(self, app: flask.Flask) -> None:
         """Make this the state of `app`."""

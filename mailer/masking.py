@@ -13,8 +13,8 @@ _KEY = re.compile(r"\b(SG\.|key-|Bearer\s+|Basic\s+)[A-Za-z0-9._~+/=-]{6,}", re.
 
 def address(value: str) -> str:
     """Return one address masked: `anna@example.com` becomes `a***@example.com`."""
-    local, _, domain = value.rpartition("@")
-    return f"{local[:1]}***@{domain}" if domain else "***"
+    local, at, domain = value.rpartition("@")
+    return f"{local[:1]}***@{domain}" if at else "***"
 
 
 def text(value: str) -> str:

@@ -15,10 +15,12 @@ _WORDS = {
     "string_unicode": "is not valid Unicode (lone surrogate)",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
-    "string_too_short": "may not be empty",
     "too_short": "may not be empty",
+    "too_long": "is too long, at most {max_length} are allowed",
     "string_pattern_mismatch": "has characters that are not allowed here",
 }
+
+_LENGTHS = {"string_too_short", "string_too_long"}
 
 
 def escape(token: str) -> str:
@@ -32,9 +34,11 @@ def problems(error: pydantic.ValidationError, given: Mapping[str, object]) -> tu
 
 
 def _problem(detail: ErrorDetails, given: Mapping[str, object]) -> Problem:
-    at = detail.get("ctx", {}).get("at")
-    code = detail["type"]
-    words = _WORDS.get(code) or detail["msg"]
+    context = detail.get("ctx", {})
+    at = context.get("at")
+    # One code for text and lists, whichever check came first.
+    code = detail["type"].removeprefix("string_") if detail["type"] in _LENGTHS else detail["type"]
+    words = _WORDS[code].format_map(context) if code in _WORDS else detail["msg"]
     return Problem(at if isinstance(at, str) else _pointer(detail["loc"], given), words, code)
 
 

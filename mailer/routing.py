@@ -132,8 +132,8 @@ def next_step(
     begun = bool(called)
     if begun and not resting:
         return Pause(this_round + 1, _earliest(route, blocked))
-    # A new round begins: first those that did not leave us in the dark.
-    for provider in sorted(route, key=lambda p: _is_unknown(last.get(p))):
+    # A new round begins: first those that did not leave us in the dark, then whoever did so longest ago.
+    for provider in sorted(route, key=lambda p: tried.index(last[p]) + 1 if _is_unknown(last.get(p)) else 0):
         if provider not in blocked:
             return Call(provider, this_round + begun)
     return Pause(this_round + begun, _earliest(route, blocked))

@@ -1,0 +1,87 @@
+"""What every provider must do alike; a new one joins by its line in the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailer.errors import (
+    AccountRefused,
+    ProviderError,
+    Rejected,
+    SenderRefused,
+    TemporarilyRefused,
+    Unanswered,
+)
+from mailer.ports import Provider
+from mailer.providers import registry
+from tests.factories import NOW, answer, envelope
+
+KEY = "a-very-secret-key"
+
+
+@pytest.fixture(params=registry.ALL, ids=lambda provider: provider.name)
+def provider(request: pytest.FixtureRequest) -> Provider:
+    """Give each provider in turn, with its secrets set."""
+    values = {s.name: s.default or (KEY if s.secret else "mail.example.com") for s in request.param.settings}
+    made: Provider = request.param(values)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Rejected), (413, Rejected), (422, Rejected),
+        (401, AccountRefused), (402, AccountRefused), (405, AccountRefused), (415, AccountRefused),
+        (301, AccountRefused), (302, AccountRefused), (307, AccountRefused),
+        (403, SenderRefused), (404, SenderRefused),
+        (408, TemporarilyRefused), (429, TemporarilyRefused), (503, TemporarilyRefused), (451, TemporarilyRefused),
+        (500, Unanswered), (502, Unanswered), (504, Unanswered), (501, Unanswered), (520, Unanswered),
+        (200, Unanswered), (201, Unanswered), (204, Unanswered),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("body", [b"", b"<html>nginx</html>", b'{"message":null,"errors":5}', b"\xff\xfe", b"[]"])
+def test_the_outcome_table_holds_whatever_the_body_looks_like(
+    provider: Provider, status: int, kind: type[ProviderError], body: bytes
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        provider.receipt(answer(status, body), now=NOW)
+    assert type(caught.value) is kind
+    assert caught.value.status == status
+
+
+def test_retry_after_is_kept(provider: Provider) -> None:
+    with pytest.raises(TemporarilyRefused) as caught:
+        provider.receipt(answer(429, retry_after="17"), now=NOW)
+    assert caught.value.retry_after == 17
+
+
+def test_the_payload_carries_our_ids_and_the_request_its_id(provider: Provider) -> None:
+    e = envelope()
+    request = provider.request(e)
+    for id in (e.id, e.attempt_id, e.project_id, e.message_id_header):
+        assert id.strip("<>").encode() in request.body
+    assert request.headers["X-Request-ID"] == "req-1"
+
+
+def test_the_body_is_in_no_text_form(provider: Provider) -> None:
+    assert "Thank you." not in repr(provider.request(envelope()))
+
+
+def test_everything_that_a_valid_message_may_hold_is_taken(provider: Provider) -> None:
+    full: dict[str, Any] = {
+        "to": [{"email": f"t{i}@example.com", "name": f'T, {i}; "x"'} for i in range(3)],
+        "cc": "Cc <cc@example.com>", "bcc": "bcc@example.com", "reply_to": ["r1@example.com", "R <r2@example.com>"],
+        "html": "<p>ü</p>", "headers": {"X-A": "ü"}, "tags": ["a", "b"], "metadata": {"k": "v"},
+        "attachments": [{"filename": "ü ✓.txt", "content": b"1"}, {"filename": "i.png", "content": b"2", "content_id": "i"}],
+    }  # fmt: skip
+    request = provider.request(envelope(**full))
+    assert request.method == "POST"
+    assert request.url.startswith("https://")
+    for part in ("t2@example.com", "cc@example.com", "bcc@example.com", "r2@example.com"):
+        assert part.encode() in request.body
+
+
+def test_metadata_stays_with_us_since_recipients_could_read_it(provider: Provider) -> None:
+    assert b"for-our-eyes" not in provider.request(envelope(metadata={"k": "for-our-eyes"})).body

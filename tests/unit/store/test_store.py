@@ -1,0 +1,347 @@
+"""The store on both databases: what is claimed, written, fenced and woken."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mailer import ids
+from mailer.delivery import EnvelopeInput, EnvelopeStatus
+from mailer.errors import StoreUnavailable
+from mailer.ledger import Attempt, Breaker, Claim, Move, Result, Submission, Work
+from mailer.outcome import Outcome
+from mailer.store import Database, Store, migrate
+from mailer.store.tables import metadata
+from tests.factories import NOW, message
+
+I = EnvelopeInput  # noqa: E741 -- a table is read more easily in single letters
+LEASE = NOW + timedelta(seconds=45)
+
+
+def submission(**changed: Any) -> Submission:
+    values: dict[str, Any] = {
+        "id": ids.new(), "project_id": "default", "request_id": "req-1", "message": message(), "created_at": NOW,
+        "expires_at": NOW + timedelta(days=1), "wake_at": NOW + timedelta(seconds=60),
+    }  # fmt: skip
+    return Submission(**values | changed)
+
+
+def stored(store: Store, **changed: Any) -> Work:
+    s = submission(**changed)
+    store.submit([s])
+    return store.load([s.id])[s.id]
+
+
+def claim_for(work: Work, *, provider: str = "sendgrid", probes: tuple[Breaker, ...] = ()) -> Claim:
+    seen = len(work.attempts)
+    return Claim(
+        id=work.id, project_id=work.project_id, request_id="req-1", route=("sendgrid", "mailgun"), seen=seen,
+        attempt=Attempt(
+            id=ids.new(), number=seen + 1, round=0, provider=provider, started_at=NOW, lease_until=LEASE,
+            possible_duplicate=work.unknowns > 0,
+        ),
+        probes=probes,
+    )  # fmt: skip
+
+
+def result(claim: Claim, outcome: Outcome, move: EnvelopeInput, **changed: Any) -> Result:
+    """Return what a worker writes after its call."""
+    following = {name: changed.pop(name) for name in ("next_attempt_at", "wake_at") if name in changed}
+    done = replace(claim.attempt, outcome=outcome, duration_ms=5, **changed)
+    return Result(attempt=done, move=Move(id=claim.id, input=move, **following))
+
+
+def status(store: Store, id: str) -> EnvelopeStatus:
+    return store.load([id])[id].status
+
+
+def test_a_message_comes_back_as_it_was_given(store: Store) -> None:
+    given = message(
+        to=["Bob <bob@example.com>", "eve@example.com"], cc="c@example.com", bcc="d@example.com", html="<p>ü</p>",
+        headers={"X-A": "1"}, tags=["t"], metadata={"k": "v"},
+        attachments=[{"filename": "a.bin", "content": bytes(range(256)), "content_id": "c1"}],
+    )  # fmt: skip
+    work = stored(store, message=given)
+    assert work.message == given
+    assert [(r.role, r.address.email, r.address.name) for r in work.recipients] == [
+        ("to", "bob@example.com", "Bob"), ("to", "eve@example.com", None),
+        ("cc", "c@example.com", None), ("bcc", "d@example.com", None),
+    ]  # fmt: skip
+    assert work.status is EnvelopeStatus.QUEUED
+
+
+def test_times_come_back_aware_and_unchanged(store: Store) -> None:
+    odd = datetime.fromisoformat("2026-11-25T13:00:00.123456+05:30")
+    assert stored(store, expires_at=odd).expires_at == odd
+
+
+def test_storing_the_same_message_again_changes_nothing(store: Store) -> None:
+    s = submission()
+    assert store.submit([s]) == {s.id: s.message.fingerprint}
+    store.claim([claim_for(store.load([s.id])[s.id])], now=NOW)
+    assert store.submit([s]) == {s.id: s.message.fingerprint}
+    assert status(store, s.id) is EnvelopeStatus.SENDING
+
+
+def test_another_message_under_the_same_id_is_not_stored_and_shows(store: Store) -> None:
+    s = submission()
+    other = replace(s, message=message(subject="Something else"))
+    store.submit([s])
+    assert store.submit([other]) == {s.id: s.message.fingerprint}
+    assert store.load([s.id])[s.id].message == s.message
+
+
+def test_of_many_who_claim_at_once_one_wins(store: Store) -> None:
+    work = stored(store)
+    won: list[str] = []
+    barrier = threading.Barrier(8)
+
+    def race() -> None:
+        mine = claim_for(work)
+        barrier.wait()
+        if store.claim([mine], now=NOW):
+            won.append(mine.attempt.id)
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = store.load([work.id])[work.id]
+    assert len(won) == 1
+    assert [a.id for a in after.attempts] == won
+    assert after.attempt_id == won[0]
+
+
+def test_a_claim_decided_on_old_knowledge_fails_even_if_the_envelope_is_queued_again(store: Store) -> None:
+    work = stored(store)
+    old = claim_for(work)
+    first = claim_for(work)
+    store.claim([first], now=NOW)
+    store.record([result(first, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW)
+    assert status(store, work.id) is EnvelopeStatus.QUEUED
+    assert store.claim([old], now=NOW) == set()
+
+
+def test_nothing_is_claimed_before_its_time(store: Store) -> None:
+    work = stored(store)
+    first = claim_for(work)
+    store.claim([first], now=NOW)
+    later = NOW + timedelta(seconds=30)
+    store.record([result(first, Outcome.NOT_ACCEPTED, I.RETRY, next_attempt_at=later)], now=NOW)
+    again = claim_for(store.load([work.id])[work.id])
+    assert store.claim([again], now=later - timedelta(seconds=1)) == set()
+    assert store.claim([again], now=later) == {work.id}
+
+
+@pytest.mark.parametrize(
+    ("move", "envelope", "recipient"),
+    [
+        (I.ACCEPT, "accepted", "accepted"), (I.FAIL, "failed", "failed"), (I.EXPIRE, "expired", "expired"),
+        (I.GIVE_UP, "unknown", "unknown"), (I.WAIT, "unknown", "unknown"), (I.RETRY, "queued", "queued"),
+    ],
+)  # fmt: skip
+def test_an_outcome_moves_the_envelope_and_its_recipients(
+    store: Store, move: EnvelopeInput, envelope: str, recipient: str
+) -> None:
+    work = stored(store)
+    mine = claim_for(work)
+    store.claim([mine], now=NOW)
+    assert store.record([result(mine, Outcome.NOT_ACCEPTED, move)], now=NOW) == {work.id}
+    view = store.view(work.id, project_id="default")
+    assert view is not None
+    assert (view.status, {r.status for r in view.recipients}) == (envelope, {recipient})
+
+
+def test_recipients_follow_from_unknown_to_accepted(store: Store) -> None:
+    work = stored(store)
+    first = claim_for(work)
+    store.claim([first], now=NOW)
+    store.record([result(first, Outcome.UNKNOWN, I.WAIT, next_attempt_at=NOW)], now=NOW)
+    second = claim_for(store.load([work.id])[work.id])
+    store.claim([second], now=NOW)
+    store.record([result(second, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
+    view = store.view(work.id, project_id="default")
+    assert view is not None
+    assert {r.status for r in view.recipients} == {"accepted"}
+    assert view.possible_duplicates == 1
+
+
+def test_a_worker_that_lost_its_claim_does_not_write_over_anothers(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    # Its lease runs out, somebody gives it up as unknown and calls the next provider.
+    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    other = claim_for(store.load([work.id])[work.id], provider="mailgun")
+    store.claim([other], now=NOW)
+    # Now the slow one comes back with a no: nothing of the other's claim changes.
+    assert store.record([result(slow, Outcome.REJECTED, I.FAIL)], now=NOW) == set()
+    after = store.load([work.id])[work.id]
+    assert (after.status, after.attempt_id) == (EnvelopeStatus.SENDING, other.attempt.id)
+    assert after.attempts[0].outcome is Outcome.REJECTED, "what was learned is kept"
+
+
+def test_a_late_yes_stops_the_failover_that_has_not_gone_out(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {work.id}
+    assert status(store, work.id) is EnvelopeStatus.ACCEPTED
+
+
+def test_a_late_yes_does_not_disturb_a_call_that_is_under_way(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    store.claim([claim_for(store.load([work.id])[work.id], provider="mailgun")], now=NOW)
+    assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == set()
+    after = store.load([work.id])[work.id]
+    assert (after.status, after.attempts[0].outcome) == (EnvelopeStatus.SENDING, Outcome.ACCEPTED)
+
+
+def test_an_outcome_is_written_once(store: Store) -> None:
+    work = stored(store)
+    mine = claim_for(work)
+    store.claim([mine], now=NOW)
+    store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT, provider_message_id="m1")], now=NOW)
+    assert store.record([result(mine, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == set()
+    assert status(store, work.id) is EnvelopeStatus.ACCEPTED
+
+
+def test_the_sweep_gets_what_is_due_once_and_again_after_a_while(store: Store) -> None:
+    work = stored(store)
+    due = NOW + timedelta(seconds=60)
+    again = due + timedelta(seconds=600)
+    assert store.wake(limit=10, now=due - timedelta(seconds=1), again_at=again) == []
+    assert [d.id for d in store.wake(limit=10, now=due, again_at=again)] == [work.id]
+    assert store.wake(limit=10, now=due, again_at=again) == []
+    assert [d.request_id for d in store.wake(limit=10, now=again, again_at=again)] == ["req-1"]
+
+
+def test_the_sweep_is_bounded_and_takes_the_longest_waiting_first(store: Store) -> None:
+    late = stored(store, wake_at=NOW + timedelta(seconds=2))
+    early = stored(store, wake_at=NOW + timedelta(seconds=1))
+    then = NOW + timedelta(seconds=9)
+    assert [d.id for d in store.wake(limit=1, now=then, again_at=LEASE)] == [early.id]
+    assert [d.id for d in store.wake(limit=1, now=then, again_at=LEASE)] == [late.id]
+
+
+def test_two_sweeps_at_once_share_the_work(store: Store) -> None:
+    expected = {stored(store).id for _ in range(40)}
+    found: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def sweep() -> None:
+        barrier.wait()
+        for _ in range(4):
+            found.extend(
+                d.id for d in store.wake(limit=5, now=LEASE + timedelta(seconds=60), again_at=NOW + timedelta(days=1))
+            )
+
+    threads = [threading.Thread(target=sweep) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(set(found))
+    assert set(found) <= expected
+
+
+def test_what_is_at_rest_is_never_woken(store: Store) -> None:
+    work = stored(store)
+    mine = claim_for(work)
+    store.claim([mine], now=NOW)
+    store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
+    assert store.wake(limit=10, now=NOW + timedelta(days=365), again_at=LEASE) == []
+
+
+def test_a_claim_is_woken_when_its_lease_is_over(store: Store) -> None:
+    work = stored(store)
+    store.claim([claim_for(work)], now=NOW)
+    assert store.wake(limit=10, now=LEASE - timedelta(seconds=1), again_at=LEASE) == []
+    assert [d.id for d in store.wake(limit=10, now=LEASE, again_at=LEASE + timedelta(days=1))] == [work.id]
+
+
+def open_breaker(store: Store, *, until: datetime, scope: str = "") -> Breaker:
+    work = stored(store)
+    mine = claim_for(work)
+    store.claim([mine], now=NOW)
+    breaker = Breaker(provider="sendgrid", scope=scope, open_until=until, reason="401")
+    store.record([replace(result(mine, Outcome.NOT_ACCEPTED, I.RETRY), opened=breaker)], now=NOW)
+    return breaker
+
+
+def test_an_open_breaker_is_seen_by_everybody_and_opening_it_again_prolongs_it(store: Store) -> None:
+    open_breaker(store, until=NOW + timedelta(seconds=60))
+    longer = open_breaker(store, until=NOW + timedelta(seconds=90))
+    assert stored(store).breakers == (longer,)
+
+
+def test_a_breaker_past_its_time_is_probed_by_one_mail_only(store: Store) -> None:
+    breaker = open_breaker(store, until=NOW)
+    one, two = stored(store), stored(store)
+    assert store.claim([claim_for(one, probes=(breaker,))], now=NOW) == {one.id}
+    assert store.claim([claim_for(two, probes=(breaker,))], now=NOW) == set()
+    after = store.load([two.id])[two.id]
+    assert (after.status, after.attempts) == (EnvelopeStatus.QUEUED, ()), "and the other stays as it was"
+    assert after.breakers[0].open_until == LEASE
+
+
+def test_an_envelope_that_is_gone_does_not_spend_the_probe(store: Store) -> None:
+    work = stored(store)
+    gone = claim_for(work)
+    store.claim([gone], now=NOW)
+    store.record([result(gone, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
+    breaker = open_breaker(store, until=NOW)
+    store.claim([replace(gone, probes=(breaker,))], now=NOW)
+    assert stored(store).breakers == (breaker,)
+
+
+def test_a_probe_that_succeeds_closes_the_breaker(store: Store) -> None:
+    breaker = open_breaker(store, until=NOW)
+    work = stored(store)
+    mine = claim_for(work, probes=(breaker,))
+    store.claim([mine], now=NOW)
+    store.record([replace(result(mine, Outcome.ACCEPTED, I.ACCEPT), closed=(breaker,))], now=NOW)
+    assert stored(store).breakers == ()
+
+
+def test_another_projects_message_is_not_shown(store: Store) -> None:
+    work = stored(store)
+    assert store.view(work.id, project_id="other") is None
+    assert store.view(ids.new(), project_id="default") is None
+
+
+def test_the_migrations_lead_to_exactly_the_tables_of_the_code(store: Store) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    assert store.revision() == migrate.head()
+    with store.database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_migrating_twice_is_harmless(store: Store) -> None:
+    migrate.upgrade(store.database)
+    assert store.revision() == migrate.head()
+
+
+def test_a_database_that_is_down_is_said_so_without_its_address() -> None:
+    down = Store(Database("postgresql+psycopg://secret:secret@127.0.0.1:1/nothing"))
+    with pytest.raises(StoreUnavailable) as caught:
+        down.load([ids.new()])
+    assert "secret" not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+def test_a_naive_time_is_refused(store: Store) -> None:
+    with pytest.raises(sa.exc.StatementError, match="naive"):
+        stored(store, expires_at=datetime(2026, 1, 1))  # noqa: DTZ001 -- the point

@@ -1,0 +1,410 @@
+"""One email's way through the service: real store, real providers, and a transport that answers as the test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mailer import ids
+from mailer.delivery import EnvelopeStatus
+from mailer.errors import Conflict, ProviderError, StoreUnavailable, TemporarilyRefused, Unanswered
+from mailer.ledger import Due, MessageView, Result
+from mailer.policy import Policy
+from mailer.ports import HttpRequest, HttpResponse
+from mailer.providers import registry
+from mailer.retry import Backoff
+from mailer.routing import Routing
+from mailer.service import Finished, Later, Next, Service, Step, Terms
+from mailer.store import Store
+from tests.factories import NOW, message
+
+ENVIRONMENT = {"SENDGRID_API_KEY": "SG.k", "MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "mg.example.com"}
+YES = {
+    "sendgrid": HttpResponse(202, {"x-message-id": "sg-1"}),
+    "mailgun": HttpResponse(200, {}, b'{"id":"<mg-1@x>","message":"Queued. Thank you."}'),
+}
+READ_TIMEOUT = Unanswered("read_timeout")
+NO_CONNECTION = TemporarilyRefused("no_connection")
+
+Answer = int | HttpResponse | ProviderError | Callable[[], HttpResponse]
+
+
+@dataclass
+class Providers:
+    """The transport: per provider what to answer next; yes where nothing is said."""
+
+    script: dict[str, list[Answer]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    requests: list[HttpRequest] = field(default_factory=list)
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Answer as scripted."""
+        name = "sendgrid" if "sendgrid" in request.url else "mailgun"
+        self.calls.append(name)
+        self.requests.append(request)
+        answers = self.script.get(name, [])
+        answer = answers.pop(0) if answers else YES[name]
+        if isinstance(answer, ProviderError):
+            raise answer
+        if isinstance(answer, int):
+            return HttpResponse(answer, {}, b"{}")
+        return answer if isinstance(answer, HttpResponse) else answer()
+
+
+@dataclass
+class World:
+    """A service, the clock it lives by, the providers it calls and the alarms it raised."""
+
+    store: Store
+    providers: Providers = field(default_factory=Providers)
+    now: datetime = NOW
+    alarms: list[str] = field(default_factory=list)
+    naps: list[float] = field(default_factory=list)
+    routing: str = "failover"
+
+    def __post_init__(self) -> None:
+        self.service = Service(
+            store=self.store,
+            providers=registry.load(ENVIRONMENT),
+            transport=self.providers,
+            routing=Routing.parse(self.routing, providers=registry.NAMES),
+            policy=Policy(
+                backoff=Backoff(15, 900), unknown_limit=4, wait_seconds=2400, grace=60, uniform=lambda _, high: high
+            ),
+            terms=Terms(call_seconds=45, breaker_seconds=60, deadline=lambda _: 86_400),
+            alarm=lambda name, **_: self.alarms.append(name),
+            clock=lambda: self.now,
+            sleep=self.naps.append,
+        )
+
+    def submit(self, **fields: Any) -> str:
+        """Hand a message over."""
+        return self.service.submit(message(**fields), project_id="default", request_id="req-1")
+
+    def run(self, id: str) -> list[Step]:
+        """Do what the workers and the clock would do until the envelope is at rest."""
+        steps: list[Step] = []
+        while not steps or not isinstance(steps[-1], Finished):
+            steps.append(self.service.deliver(id))
+            if isinstance(steps[-1], Later):
+                self.now += timedelta(seconds=steps[-1].seconds)
+            assert len(steps) < 50
+        return steps
+
+    def view(self, id: str) -> MessageView:
+        """Return what is known about a message."""
+        found = self.service.view(id, project_id="default")
+        assert found is not None
+        return found
+
+    def outcomes(self, id: str) -> list[tuple[str, str]]:
+        """Return the attempts as (provider, outcome)."""
+        return [(a.provider, a.outcome) for a in self.view(id).attempts]
+
+    def due(self) -> list[Due]:
+        """Return what the sweep finds now."""
+        return self.service.sweep(limit=100, again_in=600)
+
+
+@pytest.fixture
+def world(sqlite_url: str) -> Iterator[World]:
+    """Give a world on SQLite; what depends on the database is tested with the store, on both kinds."""
+    from mailer.store import Database
+
+    database = Database(sqlite_url)
+    yield World(Store(database))
+    database.close()
+
+
+def test_an_email_goes_through_the_first_provider_once(world: World) -> None:
+    id = world.submit()
+    assert world.run(id) == [Finished("accepted")]
+    assert world.outcomes(id) == [("sendgrid", "accepted")]
+    [attempt] = world.view(id).attempts
+    assert (attempt.status_code, attempt.provider_message_id) == (202, "sg-1")
+    assert world.run(id) == [Finished("accepted")], "delivering again does nothing"
+    assert world.providers.calls == ["sendgrid"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "possible"),
+    [
+        (401, "not_accepted", 0), (403, "not_accepted", 0), (429, "not_accepted", 0), (503, "not_accepted", 0),
+        (NO_CONNECTION, "not_accepted", 0), (500, "unknown", 1), (READ_TIMEOUT, "unknown", 1), (200, "unknown", 1),
+    ],
+)  # fmt: skip
+def test_a_failure_at_the_first_provider_chains_to_the_second(
+    world: World, answer: Answer, outcome: str, possible: int
+) -> None:
+    world.providers.script["sendgrid"] = [answer]
+    id = world.submit()
+    hop, end = world.run(id)
+    assert isinstance(hop, Next)
+    assert hop.hops.startswith("mailgun after sendgrid:")
+    assert end == Finished("accepted")
+    assert world.outcomes(id) == [("sendgrid", outcome), ("mailgun", "accepted")]
+    assert world.view(id).possible_duplicates == possible
+
+
+def test_a_rejected_message_fails_for_good_without_burning_the_second_provider(world: World) -> None:
+    world.providers.script["sendgrid"] = [400]
+    id = world.submit()
+    assert world.run(id) == [Finished("failed")]
+    assert world.providers.calls == ["sendgrid"]
+    assert world.alarms == ["envelope.failed"]
+    assert {r.status for r in world.view(id).recipients} == {"failed"}
+
+
+def test_both_down_then_up_again_is_delivered_after_backoff(world: World) -> None:
+    world.providers.script = {"sendgrid": [503, 503], "mailgun": [503, 503]}
+    id = world.submit()
+    steps = world.run(id)
+    assert [type(s).__name__ for s in steps] == ["Next", "Later", "Next", "Later", "Finished"]
+    assert [s.seconds for s in steps if isinstance(s, Later)] == [15, 30]
+    assert world.providers.calls == ["sendgrid", "mailgun", "sendgrid", "mailgun", "sendgrid"]
+    assert world.view(id).status == "accepted"
+
+
+def test_retry_after_is_honoured(world: World) -> None:
+    slow_down = HttpResponse(429, {"retry-after": "120"}, b"{}")
+    world.providers.script = {"sendgrid": [slow_down], "mailgun": [slow_down]}
+    steps = world.run(world.submit())
+    assert [s.seconds for s in steps if isinstance(s, Later)] == [120]
+
+
+def test_what_is_refused_until_it_expires_is_expired_and_no_longer_tried(world: World) -> None:
+    world.providers.script = {name: [503] * 100 for name in YES}
+    id = world.submit(expires_at=NOW + timedelta(seconds=100))
+    assert world.run(id)[-1] == Finished("expired")
+    assert world.now <= NOW + timedelta(seconds=101)
+    assert world.alarms == ["envelope.expired"]
+
+
+def test_the_possible_duplicate_is_on_disk_before_the_second_call(world: World) -> None:
+    seen: list[tuple[int, bool]] = []
+    id = world.submit()
+
+    def look() -> HttpResponse:
+        view = world.view(id)
+        seen.append((view.possible_duplicates, view.attempts[-1].possible_duplicate))
+        return YES["mailgun"]
+
+    world.providers.script = {"sendgrid": [READ_TIMEOUT], "mailgun": [look]}
+    world.run(id)
+    assert seen == [(1, True)]
+
+
+def test_fail_makes_no_second_call_after_an_unknown(world: World) -> None:
+    world.providers.script["sendgrid"] = [READ_TIMEOUT]
+    id = world.submit(on_unknown="fail")
+    assert world.run(id) == [Finished("unknown")]
+    assert world.providers.calls == ["sendgrid"]
+    assert world.alarms == ["envelope.unknown"]
+    world.now += timedelta(days=30)
+    assert world.due() == []
+
+
+def test_wait_makes_its_second_call_only_after_its_deadline(world: World) -> None:
+    world.providers.script["sendgrid"] = [READ_TIMEOUT]
+    id = world.submit(on_unknown="wait")
+    assert world.run(id) == [Finished("unknown")]
+    world.now += timedelta(seconds=2390)
+    assert world.due() == []
+    assert world.run(id) == [Finished("waiting")]
+    world.now += timedelta(seconds=10)
+    assert [d.id for d in world.due()] == [id]
+    assert world.run(id) == [Finished("accepted")]
+    assert world.outcomes(id) == [("sendgrid", "unknown"), ("mailgun", "accepted")]
+
+
+def test_a_provider_that_accepts_and_then_hangs_does_not_mail_for_ever(world: World) -> None:
+    world.providers.script = {name: [READ_TIMEOUT] * 100 for name in YES}
+    id = world.submit()
+    assert world.run(id)[-1] == Finished("unknown")
+    assert world.outcomes(id) == [
+        ("sendgrid", "unknown"), ("mailgun", "unknown"), ("sendgrid", "unknown"), ("mailgun", "unknown"),
+    ]  # fmt: skip
+    assert world.alarms == ["envelope.unknown"]
+
+
+def test_rejected_after_an_unknown_rests_as_unknown(world: World) -> None:
+    world.providers.script = {"sendgrid": [READ_TIMEOUT], "mailgun": [400]}
+    id = world.submit()
+    assert world.run(id)[-1] == Finished("unknown")
+
+
+def test_a_refused_account_is_left_alone_by_every_mail_and_then_probed_by_one(world: World) -> None:
+    world.providers.script["sendgrid"] = [401, 401]
+    world.run(world.submit())
+    assert world.alarms == ["provider.account_refused"]
+    world.providers.calls.clear()
+    for sender in ("ann@sender.example.com", "ann@other.example.com"):
+        world.run(world.submit(from_=sender))
+    assert world.providers.calls == ["mailgun", "mailgun"]
+    world.now += timedelta(seconds=60)
+    world.providers.calls.clear()
+    for _ in range(3):
+        world.run(world.submit())
+    assert world.providers.calls == ["sendgrid", "mailgun", "mailgun", "mailgun"], "the probe failed: left alone again"
+    world.now += timedelta(seconds=60)
+    world.providers.calls.clear()
+    for _ in range(2):
+        world.run(world.submit())
+    assert world.providers.calls == ["sendgrid", "sendgrid"], "the probe succeeded: back in service"
+
+
+def test_a_refused_sender_is_left_alone_for_its_domain_only(world: World) -> None:
+    world.providers.script["sendgrid"] = [403]
+    world.run(world.submit(from_="ann@bad.example.com"))
+    world.providers.calls.clear()
+    world.run(world.submit(from_="eve@bad.example.com"))
+    world.run(world.submit(from_="ann@good.example.com"))
+    assert world.providers.calls == ["mailgun", "sendgrid"]
+    assert world.alarms == ["provider.sender_refused"]
+
+
+def test_with_every_provider_left_alone_a_mail_waits_without_a_call_and_goes_when_one_is_back(world: World) -> None:
+    world.providers.script = {"sendgrid": [401], "mailgun": [401]}
+    world.run(world.submit())
+    world.providers.calls.clear()
+    first = world.service.deliver(id := world.submit())
+    assert isinstance(first, Finished | Later)
+    assert world.run(id)[-1] == Finished("accepted")
+
+
+def test_a_killed_worker_makes_an_unknown_never_a_silent_second_call(world: World) -> None:
+    class Killed(BaseException):
+        """SIGKILL, as far as the store can tell."""
+
+    def die() -> HttpResponse:
+        raise Killed
+
+    world.providers.script["sendgrid"] = [die]
+    id = world.submit()
+    with pytest.raises(Killed):
+        world.service.deliver(id)
+    assert world.view(id).status == "sending"
+    assert world.service.deliver(id) == Finished("sending"), "the call may still be running"
+    world.now += timedelta(seconds=45)
+    assert [d.id for d in world.due()] == [id]
+    world.run(id)
+    assert world.outcomes(id) == [("sendgrid", "unknown"), ("mailgun", "accepted")]
+    assert world.view(id).possible_duplicates == 1
+
+
+def test_a_killed_worker_under_fail_is_not_called_again(world: World) -> None:
+    def die() -> HttpResponse:
+        raise KeyboardInterrupt
+
+    world.providers.script["sendgrid"] = [die]
+    id = world.submit(on_unknown="fail")
+    with pytest.raises(KeyboardInterrupt):
+        world.service.deliver(id)
+    world.now += timedelta(seconds=45)
+    assert world.run(id) == [Finished("unknown")]
+    assert world.providers.calls == ["sendgrid"]
+
+
+def test_a_yes_that_comes_after_its_lease_stops_the_failover(world: World) -> None:
+    id = world.submit()
+
+    def slow() -> HttpResponse:
+        world.now += timedelta(seconds=46)
+        assert isinstance(world.service.deliver(id), Next), "somebody else gave it up meanwhile"
+        return YES["sendgrid"]
+
+    world.providers.script["sendgrid"] = [slow]
+    assert world.service.deliver(id) == Finished("accepted")
+    assert world.run(id) == [Finished("accepted")]
+    assert world.outcomes(id) == [("sendgrid", "accepted")]
+
+
+def test_many_workers_with_the_same_task_make_one_call(world: World) -> None:
+    id = world.submit()
+    barrier = threading.Barrier(6)
+
+    def deliver() -> None:
+        barrier.wait()
+        world.service.deliver(id)
+
+    threads = [threading.Thread(target=deliver) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.providers.calls == ["sendgrid"]
+
+
+def test_a_wake_up_that_was_lost_is_found_by_the_sweep(world: World) -> None:
+    world.providers.script = {"sendgrid": [503], "mailgun": [503]}
+    id = world.submit()
+    assert world.due() == [], "its task is on its way"
+    world.now += timedelta(seconds=60)
+    assert [d.id for d in world.due()] == [id]
+    world.service.deliver(id)
+    later = world.service.deliver(id)
+    assert isinstance(later, Later)
+    world.now += timedelta(seconds=later.seconds + 59)
+    assert world.due() == []
+    world.now += timedelta(seconds=1)
+    assert [d.id for d in world.due()] == [id]
+
+
+def test_a_database_that_is_away_after_the_call_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, failures = world.store.record, [StoreUnavailable("down")] * 2
+
+    def flaky(results: list[Result], *, now: datetime) -> set[str]:
+        if failures:
+            raise failures.pop()
+        return record(results, now=now)
+
+    monkeypatch.setattr(world.store, "record", flaky)
+    id = world.submit()
+    assert world.run(id) == [Finished("accepted")]
+    assert world.naps == [0.2, 1]
+    assert world.providers.calls == ["sendgrid"]
+
+
+def test_the_same_message_under_the_same_id_is_one_message(world: World) -> None:
+    id = ids.new()
+    for _ in range(2):
+        world.service.submit(message(), project_id="default", request_id="r", id=id)
+    world.run(id)
+    assert world.providers.calls == ["sendgrid"]
+
+
+def test_another_message_under_the_same_id_is_refused_with_an_alarm_and_never_sent(world: World) -> None:
+    id = world.submit()
+    with pytest.raises(Conflict):
+        world.service.submit(message(subject="Other"), project_id="default", request_id="r", id=id)
+    world.run(id)
+    assert world.alarms == ["envelope.conflict"]
+    assert json.loads(world.providers.requests[0].body)["subject"] == "Your invoice"
+
+
+def test_an_id_that_nobody_knows_is_an_alarm_and_no_crash(world: World) -> None:
+    assert world.service.deliver(ids.new()) == Finished("missing")
+    assert world.alarms == ["envelope.missing"]
+
+
+@pytest.mark.parametrize("id", ["", "nonsense", "../../etc/passwd", "019367f0"])
+def test_what_is_no_id_has_no_message(world: World, id: str) -> None:
+    assert world.service.view(id, project_id="default") is None
+
+
+def test_a_weighted_route_is_chosen_once_and_stored(sqlite_url: str) -> None:
+    from mailer.store import Database
+
+    world = World(Store(Database(sqlite_url)), routing="mailgun=100,sendgrid=0")
+    id = world.submit()
+    world.run(id)
+    assert world.store.load([id])[id].route == ("mailgun", "sendgrid")
+    assert world.providers.calls == ["mailgun"]
+    assert world.view(id).status is EnvelopeStatus.ACCEPTED
+    world.store.database.close()
