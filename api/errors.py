@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import flask
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from mailer import log, request_id
 from mailer.errors import InvalidMessage, MailerError, StoreUnavailable
@@ -55,7 +55,7 @@ def register(app: flask.Flask) -> None:
         app.register_error_handler(kind, _ours)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(InternalServerError, _unexpected)
 
 
 def problem(status: int, title: str, *, detail: str | None = None, **more: Any) -> flask.Response:
@@ -110,7 +110,6 @@ def _drain() -> None:
         left -= len(piece)
 
 
-def _unexpected(_: Exception) -> flask.Response:
-    """Something we did not think of: said to the log and to Sentry, not to the caller."""
-    _log.exception("request.failed")
+def _unexpected(_: InternalServerError) -> flask.Response:
+    """Something we did not think of: Flask has told the log and Sentry; the caller learns nothing of the inside."""
     return problem(500, "Something went wrong here; it has been reported")

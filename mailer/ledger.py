@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailer.address import Address
 from mailer.delivery import DeliveryStatus, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.message import Message
 from mailer.outcome import Outcome
-from mailer.ports import Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One mailbox of an envelope with its role."""
+
+    role: Role
+    address: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

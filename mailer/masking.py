@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 # Deliberately wider than a valid address: a log must not leak the near misses either.
-_ADDRESS = re.compile(r"([^\s@<>\"'(),;:\\\[\]{}=/])[^\s@<>\"'(),;:\\\[\]{}=/]*@([^\s@<>\"'(),;:\\\[\]{}=/]+\.[^\s@<>\"'(),;:\\\[\]{}=/]+)")
+_CHAR = r"[^\s@<>\"'(),;:\\\[\]{}=/]"
+_ADDRESS = re.compile(rf"({_CHAR}){_CHAR}*@({_CHAR}+\.{_CHAR}+)")
 # A user:password@ in a URL (DATABASE_URL, CELERY_BROKER_URL) and anything that looks like a key of ours or theirs.
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s/@]*@")
 _KEY = re.compile(r"\b(SG\.|key-|Bearer\s+|Basic\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)

@@ -123,6 +123,15 @@ class Message(pydantic.BaseModel):
             )
         return bcc
 
+    @field_validator("reply_to")
+    @classmethod
+    def _reply_to_once(cls, reply_to: tuple[Address, ...]) -> tuple[Address, ...]:
+        keys = [address.key for address in reply_to]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise PydanticCustomError("duplicate_address", "is given already", {"at": f"/reply_to/{index}"})
+        return reply_to
+
     @field_validator("html")
     @classmethod
     def _some_content(cls, html: str | None, info: ValidationInfo) -> str | None:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
 
 from mailer.address import Address
 from mailer.delivery import Role
+from mailer.ledger import Claim, Due, MessageView, Move, Recipient, Result, Submission, Work
 from mailer.message import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """One mailbox of an envelope with its role."""
-
-    role: Role
-    address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +117,43 @@ class Transport(Protocol):
             TemporarilyRefused: the request never left whole, so nobody can have accepted it.
             Unanswered: it left, and no answer came back.
         """
+        ...
+
+
+class Store(Protocol):
+    """The truth about every message. Each method is one transaction; all raise StoreUnavailable.
+
+    What each promises is written where it is kept: mailer/store/__init__.py.
+    """
+
+    def submit(self, submissions: Sequence[Submission]) -> dict[str, str]:
+        """Store messages; id to the fingerprint of what is stored under it."""
+        ...
+
+    def load(self, ids: Sequence[str]) -> dict[str, Work]:
+        """Return what is known about envelopes."""
+        ...
+
+    def claim(self, claims: Sequence[Claim], *, now: datetime) -> set[str]:
+        """Move from queued to sending; return the ids that are ours."""
+        ...
+
+    def record(self, results: Sequence[Result], *, now: datetime) -> set[str]:
+        """Write outcomes; return the ids whose envelope followed."""
+        ...
+
+    def settle(self, moves: Sequence[Move], *, now: datetime) -> set[str]:
+        """Move envelopes that no call is running for; return the ids that moved."""
+        ...
+
+    def postpone(self, id: str, *, seen: int, until: datetime, wake_at: datetime, now: datetime) -> bool:
+        """Let an envelope wait; tell whether it was still as it was seen."""
+        ...
+
+    def wake(self, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+        """Return envelopes whose wake-up is due, each to one caller."""
+        ...
+
+    def view(self, id: str, *, project_id: str) -> MessageView | None:
+        """Return what is known about a message of this project."""
         ...

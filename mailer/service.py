@@ -16,9 +16,8 @@ from mailer.ledger import Attempt, Breaker, Claim, Due, MessageView, Move, Resul
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.policy import Policy, history
-from mailer.ports import Envelope, HttpRequest, Provider, Transport
+from mailer.ports import Envelope, HttpRequest, Provider, Store, Transport
 from mailer.routing import Call, Pause, Routing
-from mailer.store import Store
 
 _log = log.get(__name__)
 

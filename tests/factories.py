@@ -7,10 +7,10 @@ from typing import Any
 
 from mailer import ids
 from mailer.delivery import Role
-from mailer.ledger import Attempt
+from mailer.ledger import Attempt, Recipient
 from mailer.message import Message
 from mailer.outcome import Outcome
-from mailer.ports import Envelope, HttpResponse, Recipient
+from mailer.ports import Envelope, HttpResponse
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -105,7 +105,7 @@ def declare(settings: Settings) -> None:
     """Declare every exchange and queue, and with RabbitMQ the topology of delayed tasks.
 
     Done at deploy and at start, not at the first publish: a quorum queue that is a second old when its node is killed
-    may lose what was confirmed (celery.md, trap 13), and a delayed task needs its exchange before any worker ran (trap 6).
+    may lose what was confirmed, and a delayed task needs its exchange before any worker ever ran.
 
     Raises:
         ConfigurationError: a queue exists with other arguments.

@@ -13,9 +13,8 @@ from sqlalchemy.engine import Connection, Row
 from mailer import delivery
 from mailer.address import Address
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
-from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Result, Work
+from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Recipient, Result, Work
 from mailer.outcome import Outcome
-from mailer.ports import Recipient
 from mailer.store import breaker
 from mailer.store.database import Database
 from mailer.store.message import attempts_of, rebuild

@@ -304,11 +304,23 @@ def test_nothing_is_orphaned_when_the_root_itself_is_killed(directory: Path) -> 
         run.clean()
 
 
-def test_with_a_real_key_nothing_is_sent_and_the_command_is_shown(directory: Path) -> None:
+@pytest.fixture
+def given_broker(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Somebody's own broker, as far as it can be had here."""
+    if not rabbitmq.installed():
+        yield {"MAILER_BROKER": "filesystem"}
+        return
+    with rabbitmq.RabbitNode(tmp_path) as node:
+        yield {"CELERY_BROKER_URL": node.url()}
+
+
+def test_with_a_real_key_and_a_given_broker_nothing_is_sent_and_the_command_is_shown(
+    given_broker: dict[str, str], directory: Path
+) -> None:
     # 192.0.2.0/24 is nobody's: if something were sent after all, it would reach no provider.
     run = MakeRun(
         directory / "real",
-        MAILER_BROKER="filesystem",
+        **given_broker,
         SENDGRID_API_KEY="SG.real",
         MAILER_SENDGRID_URL="http://192.0.2.1",
         MAILER_FROM="hello@example.org",
@@ -316,7 +328,7 @@ def test_with_a_real_key_nothing_is_sent_and_the_command_is_shown(directory: Pat
     try:
         run.ready()
         assert "python -m mailer send --to" in run.said
-        assert run.program("sandbox") == 0
+        assert run.program("sandbox") == run.program("rabbitmq") == 0
         assert "attempt" not in (run.var / "log" / "worker.log").read_text(encoding="utf-8")
         assert run.stop(signal.SIGTERM, pid=tree.descendants(run.pid)[0]) == []
     finally:

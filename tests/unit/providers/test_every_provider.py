@@ -74,7 +74,9 @@ def test_everything_that_a_valid_message_may_hold_is_taken(provider: Provider) -
         "to": [{"email": f"t{i}@example.com", "name": f'T, {i}; "x"'} for i in range(3)],
         "cc": "Cc <cc@example.com>", "bcc": "bcc@example.com", "reply_to": ["r1@example.com", "R <r2@example.com>"],
         "html": "<p>ü</p>", "headers": {"X-A": "ü"}, "tags": ["a", "b"], "metadata": {"k": "v"},
-        "attachments": [{"filename": "ü ✓.txt", "content": b"1"}, {"filename": "i.png", "content": b"2", "content_id": "i"}],
+        "attachments": [
+            {"filename": "ü ✓.txt", "content": b"1"}, {"filename": "i.png", "content": b"2", "content_id": "i"},
+        ],
     }  # fmt: skip
     request = provider.request(envelope(**full))
     assert request.method == "POST"

@@ -49,6 +49,12 @@ def attached(content_type: str, content: bytes = b"x", **more: str) -> list[dict
     return [{"content": base64.b64encode(content).decode(), "type": content_type, "filename": "x.bin", **more}]
 
 
+def open_only_mail(page: Page) -> None:
+    """Open it without waiting until the page looks by itself."""
+    page.reload()
+    page.locator("#mails button").click()
+
+
 @pytest.fixture
 def evil() -> Iterator[socket.socket]:
     """A web server that nobody should ever connect to."""
@@ -76,7 +82,7 @@ def test_nothing_in_a_mail_runs_or_becomes_markup_or_calls_home(
         attachments=[{**attached("text/html")[0], "filename": "<b>evil<b>.html"}],
         reply_to={"email": "evil@example.org", "name": EVIL},
     )
-    page.locator("#mails button").click()
+    open_only_mail(page)
     expect(page.frame_locator("iframe").locator("p")).to_have_text("Body")
     for view in ("Text", "HTML source", "Headers and data"):
         page.get_by_role("tab", name=view).click()
@@ -92,7 +98,7 @@ def test_the_frame_may_run_no_script_and_has_no_origin_of_ours(
     box: Process, session: requests.Session, page: Page
 ) -> None:
     send(session, box, content=[{"type": "text/html", "value": "<p>Hello</p>"}])
-    page.locator("#mails button").click()
+    open_only_mail(page)
     allowed = page.locator("iframe").get_attribute("sandbox") or ""
     assert "allow-scripts" not in allowed
     assert "allow-same-origin" not in allowed
@@ -103,7 +109,7 @@ def test_the_frame_may_run_no_script_and_has_no_origin_of_ours(
 def test_inline_images_are_shown_in_the_mail(box: Process, session: requests.Session, page: Page) -> None:
     files = attached("image/png", base64.b64decode(PIXEL), disposition="inline", content_id="logo@x")
     send(session, box, content=[{"type": "text/html", "value": '<img src="cid:logo@x">'}], attachments=files)
-    page.locator("#mails button").click()
+    open_only_mail(page)
     image = page.frame_locator("iframe").locator("img")
     expect(image).to_have_js_property("naturalWidth", 1)
 
@@ -137,7 +143,7 @@ def test_a_provider_is_made_to_fail_and_mended_on_the_page(box: Process, session
 def test_the_page_fits_its_window(box: Process, session: requests.Session, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     send(session, box, subject="W" * 300, content=[{"type": "text/plain", "value": "W" * 3000}])
-    page.locator("#mails button").click()
+    open_only_mail(page)
     for node in ("html", "#main", "#detail", ".list"):
         assert page.locator(node).evaluate("e => e.scrollWidth <= e.clientWidth"), node
     if width < 500:
@@ -148,7 +154,7 @@ def test_the_page_fits_its_window(box: Process, session: requests.Session, page:
 def test_the_page_takes_scripts_from_its_own_files_only(box: Process) -> None:
     response = requests.get(box.url, timeout=5)
     policy = response.headers["Content-Security-Policy"]
-    assert "default-src 'none'; script-src 'self';" in policy
+    assert policy.startswith("default-src 'none'; script-src 'self';")
     assert not re.search(r"<script>|onclick|style=|https?://(?!www\.w3\.org)", response.text)
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
