@@ -1,7 +1,7 @@
 """pytest-celery's nodes as processes on this machine instead of containers.
 
-pytest-celery asks that a node's container is a `CeleryTestContainer`; what it does with it is start, read logs, kill
-and restart. `ProcessContainer` does that to a process. With PYTEST_CELERY_DOCKER=1 the plugin's own containers are used.
+pytest-celery asks that a node's container is a `CeleryTestContainer`; what it does with it is start, read logs,
+kill and restart. `ProcessContainer` does that to a process.
 """
 
 from __future__ import annotations
