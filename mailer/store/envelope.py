@@ -17,7 +17,7 @@ from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Recipient, Result,
 from mailer.outcome import Outcome
 from mailer.store import breaker
 from mailer.store.database import Database
-from mailer.store.message import attempts_of, rebuild
+from mailer.store.message import ATTACHMENTS, attempts_of, rebuild
 from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages
 
 
@@ -31,8 +31,11 @@ def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
     )
     rows = connection.execute(query).all()
     people = _grouped(connection, sa.select(deliveries), deliveries.c.envelope_id, ids)
-    files = _grouped(connection, sa.select(attachments), attachments.c.message_id, [r.message_id for r in rows])
-    tried = attempts_of(connection, ids)
+    # Most messages carry no file and are delivered at the first attempt: do not ask for what is not there.
+    with_files = [row.message_id for row in rows if row.content.get(ATTACHMENTS)]
+    files = _grouped(connection, sa.select(attachments), attachments.c.message_id, with_files) if with_files else {}
+    tried_before = [row.id for row in rows if row.attempts]
+    tried = attempts_of(connection, tried_before) if tried_before else {}
     breakers = breaker.all_known(connection)
     return {
         row.id: _work(row, people[row.id], files.get(row.message_id, []), tried.get(row.id, []), breakers)
@@ -138,6 +141,8 @@ def _take(connection: Connection, claim: Claim, *, now: datetime) -> bool:
         "route": list(claim.route), "next_attempt_at": None, "wake_at": claim.attempt.lease_until, "updated_at": now,
         "possible_duplicates": envelopes.c.possible_duplicates + int(claim.attempt.possible_duplicate),
     }  # fmt: skip
+    if not claim.probes:
+        return connection.execute(statement.values(values)).rowcount == 1
     # Both or neither: an envelope that may not probe stays queued, and a probe is not spent on one that is gone.
     with connection.begin_nested() as both:
         until = claim.attempt.lease_until

@@ -18,8 +18,9 @@ from mailer.store.tables import attachments, attempts, contents, deliveries, env
 # What an envelope adds to what is shown of its message.
 _SHOWN = ("status", "next_attempt_at", "updated_at", "reason", "possible_duplicates")
 
-# Kept in tables of their own, so not in the content.
-_ELSEWHERE = {"to", "cc", "bcc", "attachments", "lane", "on_unknown", "expires_at"}
+# Kept in tables of their own, so not in the content; of attachments the content keeps how many there are.
+ATTACHMENTS = "attachments"
+_ELSEWHERE = {"to", "cc", "bcc", ATTACHMENTS}
 
 
 def insert(database: Database, connection: Connection, submissions: Sequence[Submission]) -> set[str]:
@@ -87,7 +88,7 @@ def rebuild(content: dict[str, Any], people: Sequence[Row[Any]], files: Sequence
     for person in people:
         who = {"email": person.email} | ({"name": person.name} if person.name else {})
         fields.setdefault(person.role, []).append(who)
-    fields["attachments"] = [
+    fields[ATTACHMENTS] = [
         {
             "filename": f.filename,
             "content_type": f.content_type,
@@ -118,6 +119,8 @@ def _message_row(s: Submission) -> dict[str, Any]:
 
 def _content_row(s: Submission) -> dict[str, Any]:
     content = {name: value for name, value in s.message.wire().items() if name not in _ELSEWHERE}
+    if s.message.attachments:
+        content[ATTACHMENTS] = len(s.message.attachments)
     return {"message_id": s.id, "project_id": s.project_id, "content": content}
 
 

@@ -63,7 +63,7 @@ def status(store: Store, id: str) -> EnvelopeStatus:
 def test_a_message_comes_back_as_it_was_given(store: Store) -> None:
     given = message(
         to=["Bob <bob@example.com>", "eve@example.com"], cc="c@example.com", bcc="d@example.com", html="<p>ü</p>",
-        headers={"X-A": "1"}, tags=["t"], metadata={"k": "v"},
+        headers={"X-A": "1"}, tags=["t"], metadata={"k": "v"}, lane="bulk", on_unknown="wait",
         attachments=[{"filename": "a.bin", "content": bytes(range(256)), "content_id": "c1"}],
     )  # fmt: skip
     work = stored(store, message=given)

@@ -1,0 +1,59 @@
+# make run: the whole system on this machine. make test: everything, against real RabbitMQ and PostgreSQL. make lint: the
+# tools that hold the house up. All three make the virtual environment first; everything else they write lies below var/.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench format requirements
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+help:
+	@echo "make run           the whole system here, with a first email; Ctrl-C stops it"
+	@echo "make test          all tests (ARGS='-k name' for some)"
+	@echo "make lint          ruff, mypy, import contracts"
+	@echo "make bench         speed, as ratios to peers, in one run here"
+	@echo "make format        lets ruff rewrite"
+	@echo "make requirements  compiles requirements*.txt from requirements*.in"
+
+# The last line of `run` must be one exec: make passes SIGTERM on only to what its recipe runs directly.
+# The tether stops it should make itself be killed.
+run: $(VENV)/.run
+	@exec $(BIN)/python -I -S deploy/local/tether.py --signal TERM -- $(BIN)/python -m deploy.run
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m deploy.local.install
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m deploy.local.install
+	@exec $(BIN)/python -m bench
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+requirements: $(VENV)/.dev
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+
+# Stamps: an environment is made once and brought up to date when a requirements file changes.
+$(VENV)/bin/python:
+	@sh deploy/local/venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	@echo "installing requirements.txt ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	@echo "installing requirements-dev.txt ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
