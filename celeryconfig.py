@@ -13,6 +13,8 @@ imports = ("tasks.send", "tasks.sweep")
 
 # A task is acknowledged when its outcome is stored, and comes back when its worker dies.
 task_acks_late = True
+# One that fails in a way nobody thought of goes to the dead queue: what it brings may be stored nowhere else.
+task_acks_on_failure_or_timeout = False
 task_reject_on_worker_lost = True
 
 # Calls wait for HTTP: threads carry most of them per megabyte. Deadlines are our own (threads ignore Celery's).

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -88,12 +88,12 @@ class Message(pydantic.BaseModel):
         """Return the valid message, or raise `InvalidMessage` that names every wrong field.
 
         Args:
-            fields: as in the HTTP body; from Python also `from_` for `from`, and bytes as an attachment's content.
-                A field that is None counts as left out.
+            fields: as in the HTTP body; from Python also bytes as an attachment's content. A field that is None
+                counts as left out.
             now: the moment of acceptance; an `expires_at` not after it is refused. None where a message that was
                 accepted before is built again.
         """
-        given = {"from" if k == "from_" else k: v for k, v in fields.items() if v is not None}
+        given = {name: value for name, value in fields.items() if value is not None}
         try:
             return cls.model_validate(given, context={"now": now})
         except pydantic.ValidationError as error:
@@ -186,10 +186,16 @@ class Message(pydantic.BaseModel):
     @field_validator("expires_at")
     @classmethod
     def _in_the_future(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        if expires_at is None:
+            return None
+        try:
+            moment = expires_at.astimezone(UTC)
+        except OverflowError:
+            raise PydanticCustomError("time", "is no time in UTC") from None
         now = (info.context or {}).get("now")
-        if expires_at is not None and now is not None and expires_at <= now:
+        if now is not None and moment <= now:
             raise PydanticCustomError("past", "is in the past")
-        return expires_at
+        return moment
 
     def recipients(self) -> Iterator[tuple[Role, Address]]:
         """Yield every recipient with its role, in the order given."""

@@ -93,8 +93,11 @@ class Settings:
 
     @property
     def call_seconds(self) -> float:
-        """The longest one provider call may take before nobody can believe that it is still running."""
-        return self.connect_timeout + self.read_timeout + 10
+        """The longest one provider call may take before nobody can believe that it is still running.
+
+        The read timeout counts twice: until the first byte of the answer, and until the last.
+        """
+        return self.connect_timeout + 2 * self.read_timeout + 10
 
     def deadline(self, lane: Lane) -> float:
         """Seconds that a message of this lane is tried when it brings no `expires_at`."""

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from celery import exceptions
 
 from mailer import bootstrap, log, request_id
-from mailer.client.task import DEFAULT_PROJECT, SendEmail
+from mailer.client.task import DEFAULT_PROJECT, STORED, SendEmail
 from mailer.errors import BrokerUnavailable, Conflict, InvalidMessage, StoreUnavailable
 from mailer.message import Message
 from mailer.service import Later, Next
@@ -24,9 +24,10 @@ _STORE_PAUSE = 5
 def send_email(self: SendEmail, **call: Any) -> str:
     """Deliver a stored envelope (`id`), or store the message that the call brings and deliver it."""
     try:
-        id = call.get("id") or _submit(self.request.id, call)
+        id = call["id"] if call.keys() <= STORED else _submit(self.request.id, call)
         step = bootstrap.service().deliver(id)
     except StoreUnavailable as error:
+        _log.warning("store.unavailable", envelope_id=self.request.id, error=str(error))
         _again(self, call, _STORE_PAUSE, error)
     except Conflict:
         return "conflict"
@@ -65,4 +66,4 @@ def _again(task: SendEmail, call: dict[str, Any], seconds: int, error: Exception
     except BrokerUnavailable:
         _log.warning("broker.unavailable", envelope_id=call.get("id", task.request.id))
     # Stored: the sweep will find it. Not stored: the broker must keep it.
-    raise exceptions.Ignore if "id" in call else exceptions.Reject("not stored", requeue=True)
+    raise exceptions.Ignore if call.keys() <= STORED else exceptions.Reject("not stored", requeue=True)

@@ -11,9 +11,14 @@ from typing import Any
 from mailer.clock import rfc3339
 
 
+def named(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields under their own names: `from` is a word of Python's, so programs write `from_`."""
+    return {"from" if name == "from_" else name: value for name, value in fields.items()}
+
+
 def encode(fields: Mapping[str, Any]) -> bytes:
-    """Return the JSON body: `from_` becomes `from`, None is left out, bytes become base64, times RFC 3339."""
-    given = {"from" if name == "from_" else name: value for name, value in fields.items() if value is not None}
+    """Return the JSON body: None is left out, bytes become base64, times RFC 3339."""
+    given = {name: value for name, value in named(fields).items() if value is not None}
     return json.dumps(given, default=_encode).encode()
 
 

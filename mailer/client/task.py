@@ -18,12 +18,16 @@ import kombu.exceptions
 from kombu.transport import native_delayed_delivery as delayed
 
 from mailer import clock, ids, masking, request_id
+from mailer.client.body import named
 from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, ConfigurationError, InvalidMessage, Problem
 from mailer.message import Message
 from mailer.settings import BROKER_TIMEOUT, DEAD_EXCHANGE, DEAD_QUEUE, QUEUES, SEND_TASK, Settings
 
 DEFAULT_PROJECT = "default"
+
+# The arguments of a call for a message that is stored already; every other call brings one.
+STORED = frozenset({"id", "lane", "hops"})
 
 # A full queue, a broker that is down, hangs or has no quorum; a missing exchange or queue (celery.md, trap 5).
 _BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError)
@@ -56,7 +60,9 @@ class SendEmail(celery.Task):
         """
         if args:
             raise TypeError("send_email takes keyword arguments only: send_email.delay(to=..., subject=..., text=...)")
-        call = dict(kwargs or {}) if "id" in (kwargs or {}) else _checked(kwargs or {})
+        # A worker that publishes its call again (a retry) has accepted it: what has expired meanwhile is its matter.
+        now = clock.now() if self.request.called_directly else None
+        call = dict(kwargs) if kwargs and kwargs.keys() <= STORED else _checked(kwargs or {}, now=now)
         task_id = _id(task_id) if task_id else ids.new()
         options |= {
             "headers": _headers(options.get("headers")),
@@ -136,20 +142,20 @@ def _declare(app: celery.Celery, connection: Any, *, rabbit: bool) -> None:
             delayed.bind_queue_to_native_delayed_delivery_exchange(connection, queue)
 
 
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(fields: Mapping[str, Any], *, now: datetime | None) -> dict[str, Any]:
     """Return the call for a message, in the form that is published, or raise InvalidMessage."""
-    fields = dict(fields)
+    fields = named(fields)
     project = fields.pop("project", DEFAULT_PROJECT)
     if not isinstance(project, str) or not 1 <= len(project) <= 64:
         raise InvalidMessage((Problem("/project", "must be the name of a project", "project"),))
-    message = build(fields, Settings.load(), now=clock.now())
+    message = build(fields, Settings.load(), now=now)
     return message.wire() | ({"project": project} if project != DEFAULT_PROJECT else {})
 
 
-def build(fields: Mapping[str, Any], settings: Settings, *, now: datetime) -> Message:
+def build(fields: Mapping[str, Any], settings: Settings, *, now: datetime | None) -> Message:
     """Return the message; one that names no sender gets MAILER_FROM."""
     given = dict(fields)
-    if settings.default_from and given.get("from") is None and given.get("from_") is None:
+    if settings.default_from and given.get("from") is None:
         given["from"] = settings.default_from
     return Message.build(given, now=now)
 
@@ -167,7 +173,7 @@ def _headers(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _summary(call: Mapping[str, Any]) -> str:
-    if "id" in call:
+    if call.keys() <= STORED:
         return repr({name: call[name] for name in ("id", "hops") if name in call})
     people = [who for role in ("to", "cc", "bcc") for who in call.get(role, ())]
     shown = ", ".join(masking.address(who["email"]) for who in people[:3]) + (", ..." if len(people) > 3 else "")

@@ -51,9 +51,14 @@ def error(
     return kind(
         code or str(response.status),
         status=response.status,
-        detail=masking.text(words)[:300],
+        detail=masking.text(printable(words))[:300],
         retry_after=retry.retry_after(response.headers.get("retry-after"), words, now=now),
     )
+
+
+def printable(words: str) -> str:
+    """Return a provider's words as any database and log takes them: no control character, no half surrogate."""
+    return "".join(c if c.isprintable() else " " for c in words)
 
 
 def parse(response: HttpResponse) -> Any:

@@ -53,7 +53,7 @@ class Mailgun:
         """
         data = answers.parse(response) if response.status == 200 else None
         if isinstance(data, dict) and data.get("id") and "Queued" in str(data.get("message")):
-            return Receipt(str(data["id"]), response.status)
+            return Receipt(answers.printable(str(data["id"])), response.status)
         raise error(response, now=now)
 
 

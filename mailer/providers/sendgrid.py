@@ -44,7 +44,7 @@ class SendGrid:
     def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
         """Return the receipt of a 202; raise the error of anything else."""
         if response.status == 202:
-            return Receipt(response.headers.get("x-message-id", ""), response.status)
+            return Receipt(answers.printable(response.headers.get("x-message-id", "")), response.status)
         raise error(response, now=now)
 
 

@@ -47,11 +47,15 @@ class Database:
         self.engine.dispose()
 
 
+# Down, hung, locked, out of connections, or (InternalError) a standby that takes no writes yet.
+_UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except _UNAVAILABLE as error:
         # The driver's words may hold a host and a user, which is no business of the caller's.
         raise StoreUnavailable(type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else "pool") from error
 

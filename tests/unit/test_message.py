@@ -127,6 +127,7 @@ def test_missing_fields_are_named() -> None:
         ),
         ("expires_at", "2026-12-01T10:00:00", "/expires_at", "timezone_aware"),
         ("expires_at", 1_800_000_000, "/expires_at", "time"),
+        ("expires_at", "9999-12-31T23:59:59-23:59", "/expires_at", "time"),
         ("on_unknown", "guess", "/on_unknown", "enum"),
     ],
 )
@@ -157,6 +158,11 @@ def test_the_size_is_counted_with_base64_over_bodies_and_files() -> None:
 def test_base64_may_be_broken_into_lines() -> None:
     m = message(attachments=[{"filename": "a", "content": "aGVs\r\nbG8=\n"}])
     assert m.attachments[0].content == b"hello"
+
+
+def test_pythons_word_for_from_is_no_field_of_the_message_itself() -> None:
+    with pytest.raises(InvalidMessage, match="/from_: is not a known field"):
+        Message.build({**fields(), "from_": "ann@example.com"})
 
 
 def test_null_counts_as_left_out() -> None:

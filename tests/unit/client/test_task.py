@@ -51,7 +51,7 @@ def test_the_id_is_there_at_once_and_is_the_tasks(task: SendEmail, published: An
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"to": "nobody"}, {"subject": ""}, {"colour": "red"}, {"text": None}, {"project": 5},
+        {"to": "nobody"}, {"subject": ""}, {"colour": "red"}, {"text": None}, {"project": 5}, {"id": "x"},
         {"expires_at": "2020-01-01T00:00:00Z"},
     ],
 )  # fmt: skip

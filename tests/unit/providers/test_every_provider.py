@@ -51,6 +51,13 @@ def test_the_outcome_table_holds_whatever_the_body_looks_like(
     assert caught.value.status == status
 
 
+def test_words_that_no_database_could_store_are_made_harmless(provider: Provider) -> None:
+    body = rb'{"message":"a\u0000b\ud800c\n","errors":[{"message":"a\u0000b\ud800c\n"}]}'
+    with pytest.raises(Rejected) as caught:
+        provider.receipt(answer(400, body), now=NOW)
+    assert caught.value.detail == "a b c "
+
+
 def test_retry_after_is_kept(provider: Provider) -> None:
     with pytest.raises(TemporarilyRefused) as caught:
         provider.receipt(answer(429, retry_after="17"), now=NOW)

@@ -69,6 +69,11 @@ def test_200_with_an_id_and_queued_is_the_yes() -> None:
     assert MAILGUN.receipt(answer(200, body), now=NOW).provider_message_id == "<m1@mg.example.com>"
 
 
+def test_an_id_that_no_database_could_store_is_made_harmless() -> None:
+    body = rb'{"id":"<m\u0000\ud800@x>","message":"Queued. Thank you."}'
+    assert MAILGUN.receipt(answer(200, body), now=NOW).provider_message_id == "<m  @x>"
+
+
 @pytest.mark.parametrize(
     "body", [b"Mailgun Magnificent API", b'{"message":"Queued. Thank you."}', b'{"id":"<m1@x>"}', b"{}", b"null"]
 )

@@ -1,0 +1,67 @@
+"""What happens to a mail when the database is away, or when something happens that nobody thought of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from deploy.local.port import wait_until
+from deploy.local.postgres import PostgresCluster
+from deploy.local.process import Process
+from mailer.client.task import SendEmail
+from mailer.store import Database, migrate
+from sandbox.process import Process as Sandbox
+from tests.factories import fields
+from tests.integration.conftest import QUEUES, copies
+from tests.integration.nodes import worker
+
+
+@pytest.fixture
+def database_url(postgres: PostgresCluster) -> str:
+    """Give an address without a migrated database behind it; each test says what is wrong there."""
+    return postgres.url("nothing_here")
+
+
+def depth(send_email: SendEmail, queue: str) -> int:
+    """Return how many messages wait in a queue."""
+    with send_email.app.connection_for_write() as connection:
+        count: int = connection.default_channel.queue_declare(queue, passive=True).message_count
+        return count
+
+
+def test_a_call_that_fails_in_an_unexpected_way_is_kept_in_the_dead_queue(
+    postgres: PostgresCluster, environment: dict[str, str], send_email: SendEmail, spawn: Callable[..., Process]
+) -> None:
+    postgres.create_database("without_tables")
+    environment["DATABASE_URL"] = postgres.url("without_tables")
+    command = ["-m", "celery", "-q", "-A", "tasks", "worker", "-Q", QUEUES, "--hostname", "w@localhost"]
+    spawn("worker", *command)
+    send_email.delay(**fields())
+    assert wait_until(lambda: depth(send_email, "mail.dead") == 1, timeout=20)
+
+
+def test_a_delay_call_waits_for_a_database_that_is_down(
+    environment: dict[str, str], send_email: SendEmail, sandbox: Sandbox
+) -> None:
+    cluster = PostgresCluster()
+    try:
+        cluster.start()
+        cluster.create_database("mailer")
+        database = Database(cluster.url("mailer"))
+        migrate.upgrade(database)
+        database.close()
+        cluster.stop()
+        environment["DATABASE_URL"] = cluster.url("mailer")
+        container = worker("worker", environment=environment, logs=cluster.base, queues=QUEUES)
+        container.start()
+        container.ready()
+        try:
+            id = send_email.delay(**fields()).id
+            assert wait_until(lambda: "store.unavailable" in container.logs(), timeout=20), container.logs()
+            cluster.start()
+            assert wait_until(lambda: copies(sandbox, id) == ["sendgrid"], timeout=40), container.logs()
+        finally:
+            container.teardown()
+    finally:
+        cluster.remove()
