@@ -37,7 +37,7 @@ class NoSuchMessage(MailerError):
 _TABLE: dict[type[Exception], tuple[int, str]] = {
     InvalidMessage: (422, "The message is not valid"),
     Unauthorized: (401, "A valid API key is required"),
-    NotJson: (400, "The body is not valid JSON"),
+    NotJson: (400, "The body is not a JSON object"),
     WrongContentType: (415, "The body must be application/json"),
     NoSuchMessage: (404, "There is no such message"),
     StoreUnavailable: (503, "The database is not available; nothing was stored"),

@@ -46,5 +46,5 @@ def _fields() -> dict[str, object]:
     except ValueError as error:
         raise NotJson(str(error)) from None
     if not isinstance(fields, dict):
-        raise NotJson("the body must be a JSON object")
+        raise NotJson("it is JSON, but no object")
     return fields

@@ -132,13 +132,13 @@ class Result:
     Attributes:
         attempt: with its outcome.
         move: what happens to its envelope.
-        opened: the breaker that this answer opens.
+        opened: breakers that this answer opens.
         closed: breakers that this answer closes.
     """
 
     attempt: Attempt
     move: Move
-    opened: Breaker | None = None
+    opened: tuple[Breaker, ...] = ()
     closed: tuple[Breaker, ...] = ()
 
 

@@ -13,6 +13,7 @@ _WORDS = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
     "string_unicode": "is not valid Unicode (lone surrogate)",
+    "timezone_aware": "needs an offset, e.g. 2026-11-24T12:00:00Z",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "too_short": "may not be empty",

@@ -224,8 +224,7 @@ class Service:
         now = self._clock()
         opened, closed = self._lesson(work, done, error, now=now)
         closed_until = self._closed_until(work)
-        if opened:
-            closed_until[done.provider] = opened.open_until
+        closed_until |= {b.provider: b.open_until for b in opened}
         move = self._policy.after(work, done, closed_until=closed_until, now=now)
         _log.info("attempt", **_line(work, done))
         if not self._record(Result(attempt=done, move=move, opened=opened, closed=closed), now=now):
@@ -266,15 +265,21 @@ class Service:
 
     def _lesson(
         self, work: Work, attempt: Attempt, error: ProviderError | None, *, now: datetime
-    ) -> tuple[Breaker | None, tuple[Breaker, ...]]:
-        """Return the breaker that this answer opens, and those that it closes."""
-        if isinstance(error, AccountRefused | SenderRefused):
-            scope = work.message.sender.domain if isinstance(error, SenderRefused) else ""
-            until = now + timedelta(seconds=self._terms.breaker_seconds)
-            return Breaker(provider=attempt.provider, scope=scope, open_until=until, reason=error.code), ()
+    ) -> tuple[tuple[Breaker, ...], tuple[Breaker, ...]]:
+        """Return the breakers that this answer opens, and those that it closes."""
+        until = now + timedelta(seconds=self._terms.breaker_seconds)
+        code = error.code if error else ""
+        probed = tuple(b for b in _concerning(work) if b.provider == attempt.provider)
+        if isinstance(error, AccountRefused):
+            return (Breaker(provider=attempt.provider, scope="", open_until=until, reason=code),), ()
+        if isinstance(error, SenderRefused):
+            # It knew the account well enough to refuse the sender.
+            domain = Breaker(provider=attempt.provider, scope=work.message.sender.domain, open_until=until, reason=code)
+            return (domain,), tuple(b for b in probed if b.scope == "")
         if attempt.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
-            return None, tuple(b for b in _concerning(work) if b.provider == attempt.provider)
-        return None, ()
+            return (), probed
+        # A probe that proves nothing: left alone for as long again.
+        return tuple(replace(b, open_until=until) for b in probed), ()
 
     def _warn(self, work: Work, attempt: Attempt | None, error: ProviderError | None, move: Move) -> None:
         """Tell the operator what a person should look at."""

@@ -63,8 +63,8 @@ def record(database: Database, connection: Connection, results: Sequence[Result]
     """
     moved = set()
     for result in results:
-        if result.opened:
-            breaker.open(database, connection, result.opened, now=now)
+        for opened in result.opened:
+            breaker.open(database, connection, opened, now=now)
         for closed in result.closed:
             breaker.close(connection, closed)
         if _finish(connection, result, was=Outcome.STARTED):
@@ -119,14 +119,21 @@ def wake(connection: Connection, *, limit: int, now: datetime, again_at: datetim
 
     Safe to run twice at once: each envelope is returned to one caller.
     """
+    # A common table expression: PostgreSQL runs it once, where it may run a subquery with LIMIT several times.
     due = (
-        sa.select(envelopes.c.id).where(envelopes.c.wake_at <= now).order_by(envelopes.c.wake_at)
-        .limit(limit).with_for_update(skip_locked=True)
-    )  # fmt: skip
+        sa.select(envelopes.c.id)
+        .where(envelopes.c.wake_at <= now)
+        .order_by(envelopes.c.wake_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
     statement = (
-        sa.update(envelopes).where(envelopes.c.id.in_(due)).values(wake_at=again_at)
+        sa.update(envelopes)
+        .where(envelopes.c.id.in_(sa.select(due.c.id)))
+        .values(wake_at=again_at)
         .returning(envelopes.c.id, envelopes.c.lane, envelopes.c.request_id)
-    )  # fmt: skip
+    )
     return [Due(id=r.id, lane=Lane(r.lane), request_id=r.request_id) for r in connection.execute(statement)]
 
 

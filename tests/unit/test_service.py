@@ -259,6 +259,26 @@ def test_a_refused_account_is_left_alone_by_every_mail_and_then_probed_by_one(wo
     assert world.providers.calls == ["sendgrid", "sendgrid"], "the probe succeeded: back in service"
 
 
+def test_a_probe_that_is_refused_for_its_sender_proves_that_the_account_is_well(world: World) -> None:
+    world.providers.script["sendgrid"] = [401, 403]
+    world.run(world.submit())
+    world.now += timedelta(seconds=60)
+    world.run(world.submit(from_="ann@bad.example.com"))
+    world.providers.calls.clear()
+    world.run(world.submit(from_="ann@good.example.com"))
+    assert world.providers.calls == ["sendgrid"]
+
+
+def test_a_probe_that_proves_nothing_leaves_the_provider_alone_for_as_long_again(world: World) -> None:
+    world.providers.script["sendgrid"] = [401, 503]
+    world.run(world.submit())
+    for pause, called in ((60, ["sendgrid", "mailgun"]), (59, ["mailgun"]), (1, ["sendgrid"])):
+        world.now += timedelta(seconds=pause)
+        world.providers.calls.clear()
+        world.run(world.submit())
+        assert world.providers.calls == called
+
+
 def test_a_refused_sender_is_left_alone_for_its_domain_only(world: World) -> None:
     world.providers.script["sendgrid"] = [403]
     world.run(world.submit(from_="ann@bad.example.com"))

@@ -275,7 +275,7 @@ def open_breaker(store: Store, *, until: datetime, scope: str = "") -> Breaker:
     mine = claim_for(work)
     store.claim([mine], now=NOW)
     breaker = Breaker(provider="sendgrid", scope=scope, open_until=until, reason="401")
-    store.record([replace(result(mine, Outcome.NOT_ACCEPTED, I.RETRY), opened=breaker)], now=NOW)
+    store.record([replace(result(mine, Outcome.NOT_ACCEPTED, I.RETRY), opened=(breaker,))], now=NOW)
     return breaker
 
 
