@@ -186,6 +186,13 @@ def test_what_is_refused_until_it_expires_is_expired_and_no_longer_tried(world: 
     assert world.alarms == ["envelope.expired"]
 
 
+def test_what_expires_before_its_turn_is_never_sent(world: World) -> None:
+    id = world.submit(expires_at=NOW + timedelta(seconds=10))
+    world.now += timedelta(seconds=10)
+    assert world.run(id) == [Finished("expired")]
+    assert world.providers.calls == []
+
+
 def test_the_possible_duplicate_is_on_disk_before_the_second_call(world: World) -> None:
     seen: list[tuple[int, bool]] = []
     id = world.submit()

@@ -187,6 +187,16 @@ def test_a_worker_that_lost_its_claim_does_not_write_over_anothers(store: Store)
     assert after.attempts[0].outcome is Outcome.REJECTED, "what was learned is kept"
 
 
+def test_an_outcome_moves_the_envelope_only_for_the_attempt_that_holds_its_claim(store: Store) -> None:
+    work = stored(store)
+    mine = claim_for(work)
+    store.claim([mine], now=NOW)
+    with store.database.write() as connection:  # nothing of ours does this; if something ever should, this holds
+        connection.execute(sa.update(metadata.tables["envelopes"]).values(attempt_id=ids.new()))
+    assert store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == set()
+    assert status(store, work.id) is EnvelopeStatus.SENDING
+
+
 def test_a_late_yes_stops_the_failover_that_has_not_gone_out(store: Store) -> None:
     work = stored(store)
     slow = claim_for(work)
