@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mailer import call, delivery, ids, log, routing
+from mailer import breaker, call, ids, log, routing, step
 from mailer.alarm import Alarm
 from mailer.delivery import FINAL, EnvelopeInput, EnvelopeStatus, Lane
 from mailer.errors import AccountRefused, Conflict, ProviderError, SenderRefused, StoreUnavailable
-from mailer.ledger import Attempt, Breaker, Claim, Due, MessageView, Move, Result, Submission, Work
+from mailer.ledger import Attempt, Claim, Due, MessageView, Move, Result, Submission, Work
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.policy import Policy, history
 from mailer.ports import Envelope, HttpRequest, Provider, Store, Transport
 from mailer.routing import Call, Pause, Routing
+from mailer.step import Finished, Step
 
 _log = log.get(__name__)
 
@@ -30,31 +30,6 @@ _ALARMS = {
     EnvelopeInput.GIVE_UP: "envelope.unknown",
     EnvelopeInput.EXPIRE: "envelope.expired",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Nothing more to do now; `status` says how it stands."""
-
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """Another provider is to be called at once; `hops` tells a person the way so far."""
-
-    hops: str
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Come back in `seconds` (whole, at least 1)."""
-
-    seconds: int
-    hops: str
-
-
-Step = Finished | Next | Later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +121,9 @@ class Service:
             if work is None:
                 self._alarm("envelope.missing", envelope_id=id)
                 return Finished("missing")
-            step = self._advance(work)
-            if step is not None:
-                return step
+            done = self._advance(work)
+            if done is not None:
+                return done
         return Finished("taken")
 
     def _advance(self, work: Work) -> Step | None:
@@ -156,20 +131,25 @@ class Service:
         now = self._clock()
         if work.status is EnvelopeStatus.SENDING:
             return self._lapse(work, now=now)
-        if work.status in FINAL or (work.status is EnvelopeStatus.UNKNOWN and work.next_attempt_at is None):
+        if work.status in FINAL:
             return Finished(work.status)
         if any(a.outcome is Outcome.ACCEPTED for a in work.attempts):
             # A late answer said yes while the next call was already under way; that one did not say yes.
             return self._settle(work, Move(id=work.id, input=EnvelopeInput.ACCEPT), now=now)
+        if work.status is EnvelopeStatus.UNKNOWN and work.next_attempt_at is None:
+            return Finished(work.status)
         if now >= work.expires_at:
             return self._settle(work, self._policy.over(work, unknowns=work.unknowns), now=now)
         if work.next_attempt_at is not None and work.next_attempt_at > now + _SKEW:
             return Finished("waiting")
-        work = self._routed(work)
+        return self._go_on(self._routed(work), now=now)
+
+    def _go_on(self, work: Work, *, now: datetime) -> Step | None:
+        """Call the next provider of the route, or wait until one may be called."""
         tried = [history(a) for a in work.attempts]
         resting = work.next_attempt_at is not None
-        step = routing.next_step(work.route, tried, self._closed_until(work), resting=resting, now=now)
-        return self._pause(work, step, now=now) if isinstance(step, Pause) else self._call(work, step, now=now)
+        what = routing.next_step(work.route, tried, breaker.closed_until(work), resting=resting, now=now)
+        return self._pause(work, what, now=now) if isinstance(what, Pause) else self._call(work, what, now=now)
 
     def _routed(self, work: Work) -> Work:
         """Return the work with its route, chosen now if this is the first attempt, less providers that are off."""
@@ -178,24 +158,21 @@ class Service:
         usable = tuple(p for p in route if p in self._providers) or tuple(self._providers)
         return replace(work, route=usable)
 
-    def _closed_until(self, work: Work) -> dict[str, datetime]:
-        return {b.provider: b.open_until for b in sorted(_concerning(work), key=lambda b: b.open_until)}
-
     def _pause(self, work: Work, pause: Pause, *, now: datetime) -> Step | None:
         at = self._policy.pause(work, pause, now=now)
         seen = len(work.attempts)
         if not self._store.postpone(work.id, seen=seen, until=at, wake_at=self._policy.wake_at(at), now=now):
             return None
         _log.info("envelope.postponed", envelope_id=work.id, until=at.isoformat())
-        return Later(_seconds(at, now), _hops(work.attempts, "waiting"))
+        return step.later(at, work.attempts, "waiting", now=now)
 
-    def _call(self, work: Work, step: Call, *, now: datetime) -> Step | None:
-        provider = self._providers[step.provider]
+    def _call(self, work: Work, what: Call, *, now: datetime) -> Step | None:
+        provider = self._providers[what.provider]
         attempt = Attempt(
             id=ids.new(),
             number=len(work.attempts) + 1,
-            round=step.round,
-            provider=step.provider,
+            round=what.round,
+            provider=what.provider,
             started_at=now,
             lease_until=now + timedelta(seconds=self._terms.call_seconds),
             # Written down before it can happen: an earlier call may have sent this mail already.
@@ -215,15 +192,16 @@ class Service:
             route=work.route,
             seen=len(work.attempts),
             attempt=attempt,
-            probes=tuple(b for b in _concerning(work) if b.provider == attempt.provider),
+            probes=breaker.concerning(work, attempt.provider),
         )
         return work.id in self._store.claim([claim], now=now + _SKEW)
 
     def _send(self, work: Work, attempt: Attempt, request: HttpRequest, provider: Provider) -> Step:
         done, error = call.make(attempt, request, provider=provider, transport=self._transport, clock=self._clock)
         now = self._clock()
-        opened, closed = self._lesson(work, done, error, now=now)
-        closed_until = self._closed_until(work)
+        until = now + timedelta(seconds=self._terms.breaker_seconds)
+        opened, closed = breaker.lesson(work, done, error, until=until)
+        closed_until = breaker.closed_until(work)
         closed_until |= {b.provider: b.open_until for b in opened}
         move = self._policy.after(work, done, closed_until=closed_until, now=now)
         _log.info("attempt", **_line(work, done))
@@ -231,8 +209,14 @@ class Service:
             # The lease ran out and somebody else went on; what we learned is kept with the attempt.
             _log.warning("attempt.late", envelope_id=work.id, attempt_id=done.id, outcome=done.outcome)
             return Finished("late")
+        if move.input is EnvelopeInput.GIVE_UP and work.unknowns and self._said_yes_meanwhile(work.id):
+            return Finished(EnvelopeStatus.ACCEPTED)
         self._warn(work, done, error, move)
-        return _step(move, (*work.attempts, done), now=now)
+        return step.after(move, (*work.attempts, done), now=now)
+
+    def _said_yes_meanwhile(self, id: str) -> bool:
+        """Tell whether an earlier, unknown attempt was answered with a late yes while the last call was under way."""
+        return self._advance(self._store.load([id])[id]) == Finished(EnvelopeStatus.ACCEPTED)
 
     def _record(self, result: Result, *, now: datetime) -> bool:
         """Store the outcome; a database that is away for a moment is waited for, since the call cannot be repeated."""
@@ -250,36 +234,18 @@ class Service:
         if current is None or current.lease_until > now:
             return Finished("sending")
         lost = replace(current, outcome=Outcome.UNKNOWN, error_code="worker_lost")
-        move = self._policy.after(work, lost, closed_until=self._closed_until(work), now=now)
+        move = self._policy.after(work, lost, closed_until=breaker.closed_until(work), now=now)
         if work.id not in self._store.record([Result(attempt=lost, move=move)], now=now):
             return None
         _log.warning("attempt", **_line(work, lost))
         self._warn(work, lost, None, move)
-        return _step(move, (*(a for a in work.attempts if a.id != lost.id), lost), now=now)
+        return step.after(move, (*(a for a in work.attempts if a.id != lost.id), lost), now=now)
 
     def _settle(self, work: Work, move: Move, *, now: datetime) -> Step | None:
         if work.id not in self._store.settle([move], now=now):
             return None
         self._warn(work, None, None, move)
-        return _step(move, work.attempts, now=now)
-
-    def _lesson(
-        self, work: Work, attempt: Attempt, error: ProviderError | None, *, now: datetime
-    ) -> tuple[tuple[Breaker, ...], tuple[Breaker, ...]]:
-        """Return the breakers that this answer opens, and those that it closes."""
-        until = now + timedelta(seconds=self._terms.breaker_seconds)
-        code = error.code if error else ""
-        probed = tuple(b for b in _concerning(work) if b.provider == attempt.provider)
-        if isinstance(error, AccountRefused):
-            return (Breaker(provider=attempt.provider, scope="", open_until=until, reason=code),), ()
-        if isinstance(error, SenderRefused):
-            # It knew the account well enough to refuse the sender.
-            domain = Breaker(provider=attempt.provider, scope=work.message.sender.domain, open_until=until, reason=code)
-            return (domain,), tuple(b for b in probed if b.scope == "")
-        if attempt.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
-            return (), probed
-        # A probe that proves nothing: left alone for as long again.
-        return tuple(replace(b, open_until=until) for b in probed), ()
+        return step.after(move, work.attempts, now=now)
 
     def _warn(self, work: Work, attempt: Attempt | None, error: ProviderError | None, move: Move) -> None:
         """Tell the operator what a person should look at."""
@@ -294,10 +260,6 @@ class Service:
             self._alarm(_ALARMS[move.input], **about)
 
 
-def _concerning(work: Work) -> list[Breaker]:
-    return [b for b in work.breakers if b.scope in ("", work.message.sender.domain)]
-
-
 def _envelope(work: Work, attempt: Attempt) -> Envelope:
     return Envelope(
         id=work.id,
@@ -307,24 +269,6 @@ def _envelope(work: Work, attempt: Attempt) -> Envelope:
         recipients=work.recipients,
         request_id=work.request_id,
     )
-
-
-def _step(move: Move, attempts: tuple[Attempt, ...], *, now: datetime) -> Step:
-    if move.input is not EnvelopeInput.RETRY:
-        return Finished(delivery.target(move.input))
-    if move.next_attempt_at is None:
-        return Next(_hops(attempts, move.provider or "next"))
-    return Later(_seconds(move.next_attempt_at, now), _hops(attempts, "retry"))
-
-
-def _seconds(at: datetime, now: datetime) -> int:
-    return max(1, math.ceil((at - now).total_seconds()))
-
-
-def _hops(attempts: tuple[Attempt, ...], what: str) -> str:
-    """Return the way so far for a person, the latest calls: `mailgun after sendgrid:401`."""
-    hops = [f"{a.provider}:{a.error_code or a.status_code}" for a in attempts][-6:]
-    return f"{what} after {', '.join(hops)}" if hops else what
 
 
 def _line(work: Work, attempt: Attempt) -> dict[str, object]:

@@ -10,8 +10,8 @@ from mailer import bootstrap, log, request_id
 from mailer.client.task import DEFAULT_PROJECT, STORED, SendEmail
 from mailer.errors import BrokerUnavailable, Conflict, InvalidMessage, StoreUnavailable
 from mailer.message import Message
-from mailer.service import Later, Next
 from mailer.settings import SEND_TASK
+from mailer.step import Later, Next
 from tasks.app import app
 
 _log = log.get(__name__)

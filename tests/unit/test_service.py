@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local.port import wait_until
 from mailer import ids
 from mailer.delivery import EnvelopeStatus
 from mailer.errors import Conflict, ProviderError, StoreUnavailable, TemporarilyRefused, Unanswered
@@ -20,7 +21,8 @@ from mailer.ports import HttpRequest, HttpResponse
 from mailer.providers import registry
 from mailer.retry import Backoff
 from mailer.routing import Routing
-from mailer.service import Finished, Later, Next, Service, Step, Terms
+from mailer.service import Service, Terms
+from mailer.step import Finished, Later, Next, Step
 from mailer.store import Store
 from tests.factories import NOW, message
 
@@ -350,6 +352,33 @@ def test_a_yes_that_comes_after_its_lease_stops_the_failover(world: World) -> No
     assert world.service.deliver(id) == Finished("accepted")
     assert world.run(id) == [Finished("accepted")]
     assert world.outcomes(id) == [("sendgrid", "accepted")]
+
+
+def test_a_late_yes_wins_over_a_refusal_that_came_meanwhile(world: World) -> None:
+    id = world.submit()
+
+    def slow() -> HttpResponse:
+        """Answer yes after the lease, while the next provider is being called."""
+        world.now += timedelta(seconds=46)
+        world.providers.script["mailgun"] = [lambda: next(second)]
+        second = refuse()
+        assert isinstance(world.service.deliver(id), Next)
+        threading.Thread(target=world.service.deliver, args=(id,)).start()
+        mailgun_called.wait(10)
+        return YES["sendgrid"]
+
+    def refuse() -> Iterator[HttpResponse]:
+        mailgun_called.set()
+        yes_recorded.wait(10)
+        yield HttpResponse(400, {}, b"{}")
+
+    mailgun_called, yes_recorded = threading.Event(), threading.Event()
+    world.providers.script["sendgrid"] = [slow]
+    assert world.service.deliver(id) == Finished("late")
+    yes_recorded.set()
+    assert wait_until(lambda: world.view(id).status == "accepted", timeout=10)
+    assert world.outcomes(id) == [("sendgrid", "accepted"), ("mailgun", "rejected")]
+    assert "envelope.unknown" not in world.alarms
 
 
 def test_many_workers_with_the_same_task_make_one_call(world: World) -> None:
