@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailer.address import Address
-from mailer.delivery import DeliveryStatus, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
+from mailer.delivery import FINAL, DeliveryStatus, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.message import Message
 from mailer.outcome import Outcome
 
@@ -86,6 +86,17 @@ class Work:
     def unknowns(self) -> int:
         """How many attempts nobody knows the outcome of."""
         return sum(a.outcome is Outcome.UNKNOWN for a in self.attempts)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether some provider has said yes, be it late."""
+        return any(a.outcome is Outcome.ACCEPTED for a in self.attempts)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to do: final, or unknown with no time set and no late yes to take in."""
+        unknown = self.status is EnvelopeStatus.UNKNOWN and self.next_attempt_at is None
+        return self.status in FINAL or (unknown and not self.accepted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from mailer import breaker, call, ids, log, routing, step
 from mailer.alarm import Alarm
-from mailer.delivery import FINAL, EnvelopeInput, EnvelopeStatus, Lane
+from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane
 from mailer.errors import AccountRefused, Conflict, ProviderError, SenderRefused, StoreUnavailable
 from mailer.ledger import Attempt, Claim, Due, MessageView, Move, Result, Submission, Work
 from mailer.message import Message
@@ -131,13 +131,11 @@ class Service:
         now = self._clock()
         if work.status is EnvelopeStatus.SENDING:
             return self._lapse(work, now=now)
-        if work.status in FINAL:
+        if work.at_rest:
             return Finished(work.status)
-        if any(a.outcome is Outcome.ACCEPTED for a in work.attempts):
+        if work.accepted:
             # A late answer said yes while the next call was already under way; that one did not say yes.
             return self._settle(work, Move(id=work.id, input=EnvelopeInput.ACCEPT), now=now)
-        if work.status is EnvelopeStatus.UNKNOWN and work.next_attempt_at is None:
-            return Finished(work.status)
         if now >= work.expires_at:
             return self._settle(work, self._policy.over(work, unknowns=work.unknowns), now=now)
         if work.next_attempt_at is not None and work.next_attempt_at > now + _SKEW:
