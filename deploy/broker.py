@@ -78,6 +78,7 @@ def _node(var: Path, tell: Callable[[str], None]) -> Broker:
             Program(
                 name="rabbitmq",
                 command=shlex.join([*clean, *home.command]),
+                directory=str(home.base),
                 wait_for=f"127.0.0.1:{home.epmd_port}",
                 stop_seconds=8,
             ),

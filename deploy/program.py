@@ -16,12 +16,14 @@ class Program:
     """A shell command that is kept running.
 
     Attributes:
+        directory: where it runs and drops its cores and dumps; empty for the checkout.
         wait_for: `host:port` that must accept connections before it starts.
         stop_seconds: time between SIGTERM and SIGKILL.
     """
 
     name: str
     command: str
+    directory: str = ""
     wait_for: str = ""
     stop_seconds: int = 18
 

@@ -140,7 +140,11 @@ def _params(program: Program, group: str) -> ProcessParams:
         name=program.name,
         cmd=shlex.join([*TETHER, *wait, "--", shell, "-c", program.shell]),
         quiet=False,
-        env={"autostart": str(group == BASE).lower(), "stop_seconds": program.stop_seconds},
+        env={
+            "autostart": str(group == BASE).lower(),
+            "stop_seconds": program.stop_seconds,
+            "directory": program.directory or str(ROOT),
+        },
     )
 
 

@@ -63,6 +63,7 @@ class RabbitNode:
             command=self.home.command,
             log=self.home.log,
             environment=self.home.environment(),
+            directory=self.home.base,
         )
 
     def __enter__(self) -> Self:
