@@ -49,7 +49,11 @@ def build(settings: Settings, store: Store) -> Service:
     return Service(
         store=store,
         providers=providers,
-        transport=HttpTransport(connect_timeout=settings.connect_timeout, read_timeout=settings.read_timeout),
+        transport=HttpTransport(
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            total_timeout=settings.call_seconds,
+        ),
         routing=Routing.parse(settings.routing, providers=registry.NAMES),
         policy=Policy(
             backoff=Backoff(settings.retry_base, settings.retry_max),
@@ -59,7 +63,7 @@ def build(settings: Settings, store: Store) -> Service:
             uniform=random.uniform,
         ),
         terms=Terms(
-            call_seconds=settings.call_seconds,
+            lease_seconds=settings.lease_seconds,
             breaker_seconds=settings.breaker_seconds,
             deadline=settings.deadline,
         ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
-import time
-from collections.abc import Callable
+from typing import Any
 
 import requests
 import requests.adapters
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from mailer.errors import ProviderError, TemporarilyRefused, Unanswered
 from mailer.ports import HttpRequest, HttpResponse
@@ -22,15 +24,13 @@ class HttpTransport:
 
     Args:
         connect_timeout: seconds to reach the provider.
-        read_timeout: seconds between two pieces of its answer, and for the whole body of it.
-        clock: a monotonic clock, seconds.
+        read_timeout: seconds between two pieces of its answer.
+        total_timeout: seconds for the whole call, however it trickles; None: connect plus twice the read timeout.
     """
 
-    def __init__(
-        self, *, connect_timeout: float, read_timeout: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, connect_timeout: float, read_timeout: float, total_timeout: float | None = None) -> None:
         self._timeouts = (connect_timeout, read_timeout)
-        self._clock = clock
+        self._total = total_timeout or connect_timeout + 2 * read_timeout
         self._local = threading.local()
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -43,40 +43,19 @@ class HttpTransport:
         # How far the body was read from here is how far it can have got: before its last byte was handed to the
         # socket no provider can have accepted it, whatever the exception is called.
         body = io.BytesIO(request.body)
-        try:
-            answer = self._session().request(
-                request.method, request.url, data=body, headers=dict(request.headers),
-                timeout=self._timeouts, allow_redirects=False, stream=True,
-            )  # fmt: skip
-        except requests.RequestException as error:
-            raise self._failure(error, left=body.tell() >= len(request.body)) from None
-        with answer:
-            return HttpResponse(
-                status=answer.status_code,
-                headers={name.lower(): value for name, value in answer.headers.items()},
-                body=self._read(answer),
-            )
-
-    def _read(self, answer: requests.Response) -> bytes:
-        deadline = self._clock() + self._timeouts[1]
-        body = bytearray()
-        try:
-            for piece in answer.iter_content(4096):
-                body += piece
-                if len(body) > MAX_ANSWER:
-                    return bytes(body[:MAX_ANSWER])
-                if self._clock() > deadline:
-                    raise Unanswered("slow_answer", status=answer.status_code)
-        except requests.RequestException as error:
-            raise Unanswered("answer_cut", status=answer.status_code, detail=type(error).__name__) from None
-        return bytes(body)
-
-    def _failure(self, error: requests.RequestException, *, left: bool) -> ProviderError:
-        detail = type(error).__name__
-        if left:
-            return Unanswered("read_timeout" if isinstance(error, requests.Timeout) else "no_answer", detail=detail)
-        code = "connect_timeout" if isinstance(error, requests.Timeout) else "no_connection"
-        return TemporarilyRefused(code, detail=detail)
+        with _Deadline(self._total) as deadline:
+            try:
+                with self._session().request(
+                    request.method, request.url, data=body, headers=dict(request.headers),
+                    timeout=self._timeouts, allow_redirects=False, stream=True,
+                ) as answer:  # fmt: skip
+                    return HttpResponse(
+                        status=answer.status_code,
+                        headers={name.lower(): value for name, value in answer.headers.items()},
+                        body=_beginning(answer),
+                    )
+            except requests.RequestException as error:
+                raise _failure(error, left=body.tell() >= len(request.body), cut=deadline.over) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -84,12 +63,99 @@ class HttpTransport:
             session = requests.Session()
             # Without this, requests looks into ~/.netrc and overwrites our Authorization header.
             session.auth = _no_auth
-            adapter = requests.adapters.HTTPAdapter(pool_connections=8, pool_maxsize=2, max_retries=0)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, _Adapter(pool_connections=8, pool_maxsize=2, max_retries=0))
             self._local.session = session
         return session
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _beginning(answer: requests.Response) -> bytes:
+    body = bytearray()
+    for piece in answer.iter_content(4096):
+        body += piece
+        if len(body) >= MAX_ANSWER:
+            break
+    return bytes(body[:MAX_ANSWER])
+
+
+def _failure(error: requests.RequestException, *, left: bool, cut: bool) -> ProviderError:
+    timeout = isinstance(error, requests.Timeout)
+    if left:
+        code = "deadline" if cut else "read_timeout" if timeout else "no_answer"
+        return Unanswered(code, detail=type(error).__name__)
+    code = "deadline" if cut else "connect_timeout" if timeout else "no_connection"
+    return TemporarilyRefused(code, detail=type(error).__name__)
+
+
+# The connection that each thread's call uses, for its deadline to cut.
+_current = threading.local()
+
+
+class _Deadline:
+    """The end of a call: when it is over, the socket is shut down, and whoever waits there wakes with an error.
+
+    The timeouts of requests are for each single read; an answer that trickles would outlive any lease.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._connection: HTTPConnection | None = None
+
+    def __enter__(self) -> _Deadline:
+        _current.deadline = self
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        _current.deadline = None
+
+    def watch(self, connection: HTTPConnection) -> None:
+        """Say which connection the call uses."""
+        self._connection = connection
+
+    def _cut(self) -> None:
+        self.over = True
+        found = self._connection.sock if self._connection is not None else None
+        if found is not None:
+            try:
+                # The plain socket's method: the TLS one would also take its state from under the waiting thread.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+            except OSError:
+                return  # it has just ended by itself
+
+
+class _Watched:
+    def request(self, *args: Any, **options: Any) -> None:
+        deadline: _Deadline | None = getattr(_current, "deadline", None)
+        if deadline is not None:
+            deadline.watch(self)  # type: ignore[arg-type]
+        super().request(*args, **options)  # type: ignore[misc]
+
+
+class _Http(_Watched, HTTPConnection):
+    pass
+
+
+class _Https(_Watched, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}

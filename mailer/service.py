@@ -37,12 +37,12 @@ class Terms:
     """The service's own numbers, seconds.
 
     Attributes:
-        call_seconds: the longest one provider call can take; the lease of a claim.
+        lease_seconds: how long a claim is believed; longer than any provider call.
         breaker_seconds: how long a provider that refused us is left alone.
         deadline: how long a message of a lane is tried when it brings no `expires_at`.
     """
 
-    call_seconds: float
+    lease_seconds: float
     breaker_seconds: float
     deadline: Callable[[Lane], float]
 
@@ -172,7 +172,7 @@ class Service:
             round=what.round,
             provider=what.provider,
             started_at=now,
-            lease_until=now + timedelta(seconds=self._terms.call_seconds),
+            lease_until=now + timedelta(seconds=self._terms.lease_seconds),
             # Written down before it can happen: an earlier call may have sent this mail already.
             possible_duplicate=work.unknowns > 0,
         )

@@ -56,6 +56,8 @@ class Settings:
     routing: str = _setting("MAILER_ROUTING", "failover")
     connect_timeout: float = _setting("MAILER_CONNECT_TIMEOUT", 5.0)
     read_timeout: float = _setting("MAILER_READ_TIMEOUT", 30.0)
+    # The whole of a call, however its answer trickles; 0: connect timeout plus twice the read timeout.
+    call_timeout: float = _setting("MAILER_CALL_TIMEOUT", 0.0)
     retry_base: float = _setting("MAILER_RETRY_BASE", 15.0)
     retry_max: float = _setting("MAILER_RETRY_MAX", 900.0)
     breaker_seconds: float = _setting("MAILER_BREAKER_SECONDS", 60.0)
@@ -93,11 +95,13 @@ class Settings:
 
     @property
     def call_seconds(self) -> float:
-        """The longest one provider call may take before nobody can believe that it is still running.
+        """The longest one provider call takes: it is cut then."""
+        return self.call_timeout or self.connect_timeout + 2 * self.read_timeout
 
-        The read timeout counts twice: until the first byte of the answer, and until the last.
-        """
-        return self.connect_timeout + 2 * self.read_timeout + 10
+    @property
+    def lease_seconds(self) -> float:
+        """How long a claim is believed: the call, and time to write down its outcome with a database that is slow."""
+        return self.call_seconds + 15
 
     def deadline(self, lane: Lane) -> float:
         """Seconds that a message of this lane is tried when it brings no `expires_at`."""

@@ -144,23 +144,40 @@ def test_no_answer_after_the_request_left_is_unknown(behave: Behaviour, code: st
 
 def test_an_answer_cut_off_in_its_body_is_unknown() -> None:
     raw = b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf"
-    with server(answers(raw)) as url, pytest.raises(Unanswered, match="answer_cut"):
+    with server(answers(raw)) as url, pytest.raises(Unanswered, match="no_answer"):
         send(url)
 
 
-def test_an_answer_that_trickles_for_ever_is_unknown_after_the_read_timeout() -> None:
+@pytest.mark.parametrize(
+    "begin", [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Long: "]
+)
+def test_an_answer_that_trickles_is_cut_at_the_deadline_of_the_whole_call(begin: bytes) -> None:
     def trickle(connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        connection.sendall(begin)
         try:
             while True:
-                connection.sendall(b"x" * 4096)
-                threading.Event().wait(0.1)
+                connection.sendall(b"x")
+                threading.Event().wait(0.05)
         except OSError:
             return  # the client has had enough
 
-    with server(trickle) as url, pytest.raises(Unanswered, match="slow_answer"):
-        send(url)
+    transport = HttpTransport(connect_timeout=1, read_timeout=1, total_timeout=0.5)
+    with server(trickle) as url, pytest.raises(Unanswered, match="deadline"):
+        transport.send(HttpRequest("POST", url, {}, b"x"))
+
+
+def test_a_connection_is_kept_for_the_next_call_and_a_finished_calls_deadline_does_not_cut_it() -> None:
+    def serve_two(connection: socket.socket) -> None:
+        for _ in range(2):
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+    transport = HttpTransport(connect_timeout=1, read_timeout=1, total_timeout=0.3)
+    with server(serve_two) as url:
+        assert transport.send(HttpRequest("POST", url, {}, b"x")).status == 202
+        threading.Event().wait(0.4)
+        assert transport.send(HttpRequest("POST", url, {}, b"x")).status == 202
 
 
 def test_a_redirect_is_not_followed() -> None:

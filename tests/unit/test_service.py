@@ -79,7 +79,7 @@ class World:
             policy=Policy(
                 backoff=Backoff(15, 900), unknown_limit=4, wait_seconds=2400, grace=60, uniform=lambda _, high: high
             ),
-            terms=Terms(call_seconds=45, breaker_seconds=60, deadline=lambda _: 86_400),
+            terms=Terms(lease_seconds=45, breaker_seconds=60, deadline=lambda _: 86_400),
             alarm=lambda name, **_: self.alarms.append(name),
             clock=lambda: self.now,
             sleep=self.naps.append,
