@@ -21,7 +21,8 @@ def create() -> flask.Response:
     rid = request_id.current() or request_id.clean(None)
     id = here.service.submit(message, project_id=flask.g.project_id, request_id=rid)
     flask.g.message_id = id
-    here.waker.wake(id, lane=message.lane, request_id=rid)
+    if not here.waker.wake(id, lane=message.lane, request_id=rid):
+        here.service.hasten([id])
     response = flask.jsonify(id=id, status="queued")
     response.status_code = 202
     response.headers["Location"] = flask.url_for("messages.show", id=id)

@@ -5,7 +5,10 @@ The store derives its conditional updates from these tables (`sources`), so that
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
+
+from mailer.outcome import Outcome
 
 
 class Lane(StrEnum):
@@ -90,6 +93,9 @@ _MOVES: dict[tuple[EnvelopeStatus, EnvelopeInput], EnvelopeStatus] = {
     (_S.QUEUED, _I.ACCEPT): _S.ACCEPTED,
     (_S.UNKNOWN, _I.ACCEPT): _S.ACCEPTED,
     (_S.SENDING, _I.RETRY): _S.QUEUED,
+    # A late no: nothing is unknown any more, so it may go on, or fail for good.
+    (_S.UNKNOWN, _I.RETRY): _S.QUEUED,
+    (_S.UNKNOWN, _I.FAIL): _S.FAILED,
     (_S.SENDING, _I.WAIT): _S.UNKNOWN,
     (_S.SENDING, _I.GIVE_UP): _S.UNKNOWN,
     (_S.QUEUED, _I.GIVE_UP): _S.UNKNOWN,
@@ -118,6 +124,23 @@ DELIVERY_AT: dict[EnvelopeStatus, DeliveryStatus] = {
 
 # States of a delivery that come from the sending alone, so the sending may still change them.
 BEFORE_EVENTS = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN})
+
+
+def after_all(event: EnvelopeInput, others: Collection[Outcome], *, in_time: bool) -> EnvelopeInput | None:
+    """Return what really follows an answer, given the outcomes of the envelope's other attempts; None for nothing.
+
+    Args:
+        event: what would follow if this answer stood alone.
+        others: the outcomes of all other attempts, as they are known by now.
+        in_time: whether the answer came before its attempt was given up as unknown.
+    """
+    if event is EnvelopeInput.ACCEPT or Outcome.ACCEPTED in others:
+        return EnvelopeInput.ACCEPT
+    if in_time:
+        return event
+    # A late no counts only where it was the last thing that nobody knew.
+    settled = not {Outcome.UNKNOWN, Outcome.STARTED} & set(others)
+    return event if settled and event in (EnvelopeInput.RETRY, EnvelopeInput.FAIL) else None
 
 
 def move(status: EnvelopeStatus, event: EnvelopeInput) -> EnvelopeStatus:

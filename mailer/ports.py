@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from mailer.address import Address
-from mailer.delivery import Role
+from mailer.delivery import EnvelopeInput, Role
 from mailer.ledger import Claim, Due, MessageView, Move, Recipient, Result, Submission, Work
 from mailer.message import Message
 
@@ -138,8 +138,8 @@ class Store(Protocol):
         """Move from queued to sending; return the ids that are ours."""
         ...
 
-    def record(self, results: Sequence[Result], *, now: datetime) -> set[str]:
-        """Write outcomes; return the ids whose envelope followed."""
+    def record(self, results: Sequence[Result], *, now: datetime) -> dict[str, EnvelopeInput]:
+        """Write outcomes; return what happened to each envelope that followed."""
         ...
 
     def settle(self, moves: Sequence[Move], *, now: datetime) -> set[str]:
@@ -148,6 +148,10 @@ class Store(Protocol):
 
     def postpone(self, id: str, *, seen: int, until: datetime, wake_at: datetime, now: datetime) -> bool:
         """Let an envelope wait; tell whether it was still as it was seen."""
+        ...
+
+    def hasten(self, ids: Sequence[str], *, at: datetime) -> None:
+        """Let the sweep look after these at a time."""
         ...
 
     def wake(self, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:

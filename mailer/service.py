@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -110,6 +110,16 @@ class Service:
         now = self._clock()
         return self._store.wake(limit=limit, now=now, again_at=now + timedelta(seconds=again_in))
 
+    def hasten(self, envelope_ids: Sequence[str]) -> None:
+        """Let the next sweep look after these: their wake-up could not be published.
+
+        Raises nothing: they are stored, and without this they are only later.
+        """
+        try:
+            self._store.hasten(envelope_ids, at=self._clock())
+        except StoreUnavailable as error:
+            _log.warning("store.unavailable", error=str(error))
+
     def deliver(self, id: str) -> Step:
         """Take one envelope one step further: at most one provider call.
 
@@ -203,28 +213,24 @@ class Service:
         closed_until |= {b.provider: b.open_until for b in opened}
         move = self._policy.after(work, done, closed_until=closed_until, now=now)
         _log.info("attempt", **_line(work, done))
-        if not self._record(Result(attempt=done, move=move, opened=opened, closed=closed), now=now):
+        happened = self._record(Result(attempt=done, move=move, opened=opened, closed=closed), now=now)
+        if happened is None:
             # The lease ran out and somebody else went on; what we learned is kept with the attempt.
             _log.warning("attempt.late", envelope_id=work.id, attempt_id=done.id, outcome=done.outcome)
             return Finished("late")
-        if move.input is EnvelopeInput.GIVE_UP and work.unknowns and self._said_yes_meanwhile(work.id):
-            return Finished(EnvelopeStatus.ACCEPTED)
-        self._warn(work, done, error, move)
-        return step.after(move, (*work.attempts, done), now=now)
+        self._warn(work, done, error, happened)
+        # An earlier attempt may have been answered with a late yes meanwhile: then that is what happened.
+        return step.after(replace(move, input=happened), (*work.attempts, done), now=now)
 
-    def _said_yes_meanwhile(self, id: str) -> bool:
-        """Tell whether an earlier, unknown attempt was answered with a late yes while the last call was under way."""
-        return self._advance(self._store.load([id])[id]) == Finished(EnvelopeStatus.ACCEPTED)
-
-    def _record(self, result: Result, *, now: datetime) -> bool:
+    def _record(self, result: Result, *, now: datetime) -> EnvelopeInput | None:
         """Store the outcome; a database that is away for a moment is waited for, since the call cannot be repeated."""
         for pause in (0.2, 1, 3):
             try:
-                return result.move.id in self._store.record([result], now=now)
+                return self._store.record([result], now=now).get(result.move.id)
             except StoreUnavailable:
                 _log.warning("store.unavailable", envelope_id=result.move.id, attempt_id=result.attempt.id)
                 self._sleep(pause)
-        return result.move.id in self._store.record([result], now=now)
+        return self._store.record([result], now=now).get(result.move.id)
 
     def _lapse(self, work: Work, *, now: datetime) -> Step | None:
         """Give up an attempt whose call can no longer be running: its outcome is unknown, never *no*."""
@@ -233,29 +239,40 @@ class Service:
             return Finished("sending")
         lost = replace(current, outcome=Outcome.UNKNOWN, error_code="worker_lost")
         move = self._policy.after(work, lost, closed_until=breaker.closed_until(work), now=now)
-        if work.id not in self._store.record([Result(attempt=lost, move=move)], now=now):
+        happened = self._store.record([Result(attempt=lost, move=move)], now=now).get(work.id)
+        if happened is None:
             return None
         _log.warning("attempt", **_line(work, lost))
-        self._warn(work, lost, None, move)
-        return step.after(move, (*(a for a in work.attempts if a.id != lost.id), lost), now=now)
+        self._warn(work, lost, None, happened)
+        return step.after(
+            replace(move, input=happened), (*(a for a in work.attempts if a.id != lost.id), lost), now=now
+        )
 
     def _settle(self, work: Work, move: Move, *, now: datetime) -> Step | None:
         if work.id not in self._store.settle([move], now=now):
             return None
-        self._warn(work, None, None, move)
+        self._warn(work, None, None, move.input, reason=move.reason)
         return step.after(move, work.attempts, now=now)
 
-    def _warn(self, work: Work, attempt: Attempt | None, error: ProviderError | None, move: Move) -> None:
+    def _warn(
+        self,
+        work: Work,
+        attempt: Attempt | None,
+        error: ProviderError | None,
+        happened: EnvelopeInput,
+        *,
+        reason: str | None = None,
+    ) -> None:
         """Tell the operator what a person should look at."""
-        about: dict[str, object] = {"envelope_id": work.id, "request_id": work.request_id, "reason": move.reason}
+        about: dict[str, object] = {"envelope_id": work.id, "request_id": work.request_id, "reason": reason}
         if attempt is not None:
-            about |= {"provider": attempt.provider, "status": attempt.status_code}
+            about |= {"provider": attempt.provider, "status": attempt.status_code, "reason": attempt.error_code}
         if isinstance(error, AccountRefused):
             self._alarm("provider.account_refused", **about)
         elif isinstance(error, SenderRefused):
             self._alarm("provider.sender_refused", domain=work.message.sender.domain, **about)
-        if move.input in _ALARMS:
-            self._alarm(_ALARMS[move.input], **about)
+        if happened in _ALARMS:
+            self._alarm(_ALARMS[happened], **about)
 
 
 def _envelope(work: Work, attempt: Attempt) -> Envelope:

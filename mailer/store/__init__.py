@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from mailer.delivery import EnvelopeInput
 from mailer.ledger import Claim, Due, MessageView, Move, Result, Submission, Work
 from mailer.store import envelope, message, migrate
 from mailer.store.database import Database
@@ -41,8 +42,8 @@ class Store:
         with self.database.write() as connection:
             return envelope.claim(connection, claims, now=now)
 
-    def record(self, results: Sequence[Result], *, now: datetime) -> set[str]:
-        """Write outcomes and what follows; return the ids whose envelope followed."""
+    def record(self, results: Sequence[Result], *, now: datetime) -> dict[str, EnvelopeInput]:
+        """Write outcomes and what follows; return what happened to each envelope that followed."""
         with self.database.write() as connection:
             return envelope.record(self.database, connection, results, now=now)
 
@@ -55,6 +56,11 @@ class Store:
         """Let an envelope wait; tell whether it was still as it was seen."""
         with self.database.write() as connection:
             return envelope.postpone(connection, id, seen=seen, until=until, wake_at=wake_at, now=now)
+
+    def hasten(self, ids: Sequence[str], *, at: datetime) -> None:
+        """Let the sweep look after these at a time: their wake-up could not be published."""
+        with self.database.write() as connection:
+            envelope.hasten(connection, ids, at=at)
 
     def wake(self, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
         """Return envelopes whose wake-up is due, each to one caller, and put it off to `again_at`."""

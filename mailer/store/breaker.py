@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -12,11 +13,11 @@ from mailer.store.database import Database
 from mailer.store.tables import breakers
 
 
-def all_known(connection: Connection) -> list[Breaker]:
-    """Return every breaker, those past their time too: such a provider is probed by one mail."""
+def known(connection: Connection, *, scopes: Collection[str]) -> list[Breaker]:
+    """Return the breakers of these scopes, those past their time too: such a provider is probed by one mail."""
     return [
         Breaker(provider=r.provider, scope=r.scope, open_until=r.open_until, reason=r.reason)
-        for r in connection.execute(sa.select(breakers))
+        for r in connection.execute(sa.select(breakers).where(breakers.c.scope.in_(scopes)))
     ]
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +26,9 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgres(url, pool_size)
+        # Several queries of one read must see one moment: PostgreSQL's default would show each its own.
+        one_moment = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reader = self.engine.execution_options(**one_moment)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -35,7 +39,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction for reading only."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(), self._reader.connect() as connection:
             yield connection
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
@@ -47,6 +51,9 @@ class Database:
         self.engine.dispose()
 
 
+# A deploy whose workers came before its migration: waited for, as if the database were away.
+_NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+
 # Down, hung, locked, out of connections, or (InternalError) a standby that takes no writes yet.
 _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
 
@@ -55,6 +62,10 @@ _UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalE
 def _translated() -> Iterator[None]:
     try:
         yield
+    except sa.exc.ProgrammingError as error:
+        if not isinstance(error.orig, _NOT_MIGRATED):
+            raise
+        raise StoreUnavailable("not migrated yet") from error
     except _UNAVAILABLE as error:
         # The driver's words may hold a host and a user, which is no business of the caller's.
         raise StoreUnavailable(type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else "pool") from error
@@ -70,7 +81,8 @@ def _postgres(url: str, pool_size: int) -> Engine:
         hide_parameters=True,  # addresses and bodies stay out of error messages
         connect_args={
             "connect_timeout": 5,
-            # A database that hangs is a database that is down; a network that swallows packets too.
+            # What the server can bound, and a network that swallows packets. A server that is stopped in its tracks
+            # (SIGSTOP) is not noticed by any of these.
             "options": "-c statement_timeout=15000 -c lock_timeout=10000 -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,

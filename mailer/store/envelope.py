@@ -36,7 +36,8 @@ def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
     files = _grouped(connection, sa.select(attachments), attachments.c.message_id, with_files) if with_files else {}
     tried_before = [row.id for row in rows if row.attempts]
     tried = attempts_of(connection, tried_before) if tried_before else {}
-    breakers = breaker.all_known(connection)
+    domains = {row.content["from"]["email"].rpartition("@")[2].lower() for row in rows}
+    breakers = breaker.known(connection, scopes={"", *domains})
     return {
         row.id: _work(row, people[row.id], files.get(row.message_id, []), tried.get(row.id, []), breakers)
         for row in rows
@@ -55,28 +56,46 @@ def claim(connection: Connection, claims: Sequence[Claim], *, now: datetime) -> 
     return {c.id for c in won}
 
 
-def record(database: Database, connection: Connection, results: Sequence[Result], *, now: datetime) -> set[str]:
-    """Write the outcomes; return the ids whose envelope followed.
+def record(
+    database: Database, connection: Connection, results: Sequence[Result], *, now: datetime
+) -> dict[str, EnvelopeInput]:
+    """Write the outcomes; return what happened to each envelope that followed.
 
     An outcome is written once, by whoever holds the claim. One that comes late, after its attempt was given up as
-    unknown, is still knowledge: it replaces *unknown*, and a late yes stops the failover that has not gone out yet.
+    unknown, is still knowledge and replaces *unknown*: a late yes ends the sending, unless another call is under way;
+    a late no, if nothing else is unknown, lets an envelope that rests go on.
     """
-    moved = set()
+    happened: dict[str, EnvelopeInput] = {}
+    # One after the other: two answers to one envelope must not miss each other.
+    ids = sorted(result.move.id for result in results)
+    connection.execute(
+        sa.select(envelopes.c.id).where(envelopes.c.id.in_(ids)).order_by(envelopes.c.id).with_for_update()
+    )
     for result in results:
         for opened in result.opened:
             breaker.open(database, connection, opened, now=now)
         for closed in result.closed:
             breaker.close(connection, closed)
-        if _finish(connection, result, was=Outcome.STARTED):
-            holder = envelopes.c.attempt_id == result.attempt.id
-        elif result.attempt.outcome is not Outcome.UNKNOWN and _finish(connection, result, was=Outcome.UNKNOWN):
-            if result.attempt.outcome is not Outcome.ACCEPTED:
-                continue
-            holder = idle()
-        else:
+        in_time = _finish(connection, result, was=Outcome.STARTED)
+        if not in_time and not _finish(connection, result, was=Outcome.UNKNOWN):
             continue
-        moved |= move(connection, [result.move], now=now, where=holder)
-    return moved
+        # The first attempt, in time, has no history to ask about.
+        others = _others(connection, result) if result.attempt.number > 1 or not in_time else set()
+        followed = delivery.after_all(result.move.input, others, in_time=in_time)
+        if followed is None:
+            continue
+        holder = envelopes.c.attempt_id == result.attempt.id if in_time else idle()
+        what = result.move if followed is result.move.input else Move(id=result.move.id, input=followed)
+        if move(connection, [what], now=now, where=holder):
+            happened[result.move.id] = followed
+    return happened
+
+
+def _others(connection: Connection, result: Result) -> set[Outcome]:
+    query = sa.select(attempts.c.outcome).where(
+        attempts.c.envelope_id == result.move.id, attempts.c.id != result.attempt.id
+    )
+    return {Outcome(row.outcome) for row in connection.execute(query)}
 
 
 def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where: sa.ColumnElement[bool]) -> set[str]:
@@ -106,12 +125,15 @@ def idle() -> sa.ColumnElement[bool]:
 
 def postpone(connection: Connection, id: str, *, seen: int, until: datetime, wake_at: datetime, now: datetime) -> bool:
     """Let an envelope wait, nobody having been called; tell whether it was still as it was seen."""
-    sources = [s.value for s in delivery.sources(EnvelopeInput.CLAIM)]
-    statement = sa.update(envelopes).where(
-        envelopes.c.id == id, envelopes.c.attempts == seen, envelopes.c.status.in_(sources)
-    )
+    statement = sa.update(envelopes).where(envelopes.c.id == id, envelopes.c.attempts == seen, _claimable())
     values = {"next_attempt_at": until, "wake_at": wake_at, "updated_at": now}
     return connection.execute(statement.values(values)).rowcount == 1
+
+
+def hasten(connection: Connection, ids: Sequence[str], *, at: datetime) -> None:
+    """Let the sweep look after these at a time, since nobody else will: their wake-up could not be published."""
+    statement = sa.update(envelopes).where(envelopes.c.id.in_(ids), envelopes.c.wake_at > at)
+    connection.execute(statement.values(wake_at=at))
 
 
 def wake(connection: Connection, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
@@ -137,11 +159,16 @@ def wake(connection: Connection, *, limit: int, now: datetime, again_at: datetim
     return [Due(id=r.id, lane=Lane(r.lane), request_id=r.request_id) for r in connection.execute(statement)]
 
 
+def _claimable() -> sa.ColumnElement[bool]:
+    """The condition that an envelope waits for a call: queued, or unknown with a time set; not at rest as unknown."""
+    waiting = sa.and_(envelopes.c.status == EnvelopeStatus.UNKNOWN.value, envelopes.c.next_attempt_at.is_not(None))
+    return sa.or_(envelopes.c.status == EnvelopeStatus.QUEUED.value, waiting)
+
+
 def _take(connection: Connection, claim: Claim, *, now: datetime) -> bool:
-    sources = [s.value for s in delivery.sources(EnvelopeInput.CLAIM)]
-    free = sa.or_(envelopes.c.next_attempt_at.is_(None), envelopes.c.next_attempt_at <= now)
+    due = sa.or_(envelopes.c.next_attempt_at.is_(None), envelopes.c.next_attempt_at <= now)
     statement = sa.update(envelopes).where(
-        envelopes.c.id == claim.id, envelopes.c.status.in_(sources), envelopes.c.attempts == claim.seen, free
+        envelopes.c.id == claim.id, envelopes.c.attempts == claim.seen, _claimable(), due
     )
     values = {
         "status": EnvelopeStatus.SENDING.value, "attempt_id": claim.attempt.id, "attempts": claim.attempt.number,

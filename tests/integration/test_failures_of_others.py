@@ -31,10 +31,13 @@ def depth(send_email: SendEmail, queue: str) -> int:
 
 
 def test_a_call_that_fails_in_an_unexpected_way_is_kept_in_the_dead_queue(
-    postgres: PostgresCluster, environment: dict[str, str], send_email: SendEmail, spawn: Callable[..., Process]
+    postgres_url: str, environment: dict[str, str], send_email: SendEmail, spawn: Callable[..., Process]
 ) -> None:
-    postgres.create_database("without_tables")
-    environment["DATABASE_URL"] = postgres.url("without_tables")
+    database = Database(postgres_url)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE messages ADD CHECK (lane = 'nobody thought of this')")
+    database.close()
+    environment["DATABASE_URL"] = postgres_url
     command = ["-m", "celery", "-q", "-A", "tasks", "worker", "-Q", QUEUES, "--hostname", "w@localhost"]
     spawn("worker", *command)
     send_email.delay(**fields())

@@ -14,7 +14,7 @@ TABLE = {
     S.SCHEDULED: "-         -         -       -        -        -       expired",
     S.QUEUED: "sending   accepted  -       -        unknown  failed  expired",
     S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired",
-    S.UNKNOWN: "sending   accepted  -       -        unknown  -       -",
+    S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -",
     S.ACCEPTED: "-         -         -       -        -        -       -",
     S.FAILED: "-         -         -       -        -        -       -",
     S.CANCELED: "-         -         -       -        -        -       -",

@@ -93,6 +93,8 @@ def test_wait_rests_as_unknown_until_its_deadline() -> None:
     move = after(attempt("sendgrid", UNKNOWN), on_unknown=OnUnknown.WAIT)
     at = NOW + timedelta(seconds=2400)
     assert (move.input, move.next_attempt_at, move.wake_at) == (I.WAIT, at, at)
+    end = NOW + timedelta(seconds=60)
+    assert after(attempt("sendgrid", UNKNOWN), on_unknown=OnUnknown.WAIT, expires_at=end).next_attempt_at == end
 
 
 def test_unknown_at_every_provider_waits_for_backoff_before_the_next_call() -> None:

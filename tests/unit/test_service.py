@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local.port import wait_until
 from mailer import ids
-from mailer.delivery import EnvelopeStatus
+from mailer.delivery import EnvelopeInput, EnvelopeStatus
 from mailer.errors import Conflict, ProviderError, StoreUnavailable, TemporarilyRefused, Unanswered
 from mailer.ledger import Due, MessageView, Result
 from mailer.policy import Policy
@@ -381,6 +381,21 @@ def test_a_late_yes_wins_over_a_refusal_that_came_meanwhile(world: World) -> Non
     assert "envelope.unknown" not in world.alarms
 
 
+def test_a_late_no_under_fail_goes_on_to_the_next_provider(world: World) -> None:
+    id = world.submit(on_unknown="fail")
+
+    def slow() -> HttpResponse:
+        world.now += timedelta(seconds=46)
+        assert world.service.deliver(id) == Finished("unknown"), "somebody gave it up meanwhile"
+        return HttpResponse(503, {}, b"{}")
+
+    world.providers.script["sendgrid"] = [slow]
+    assert isinstance(world.service.deliver(id), Next)
+    assert world.run(id) == [Finished("accepted")]
+    assert world.outcomes(id) == [("sendgrid", "not_accepted"), ("mailgun", "accepted")]
+    assert world.view(id).possible_duplicates == 0
+
+
 def test_many_workers_with_the_same_task_make_one_call(world: World) -> None:
     id = world.submit()
     barrier = threading.Barrier(6)
@@ -415,7 +430,7 @@ def test_a_wake_up_that_was_lost_is_found_by_the_sweep(world: World) -> None:
 def test_a_database_that_is_away_after_the_call_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     record, failures = world.store.record, [StoreUnavailable("down")] * 2
 
-    def flaky(results: list[Result], *, now: datetime) -> set[str]:
+    def flaky(results: list[Result], *, now: datetime) -> dict[str, EnvelopeInput]:
         if failures:
             raise failures.pop()
         return record(results, now=now)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from deploy.local.postgres import PostgresCluster
 from mailer import ids
 from mailer.delivery import EnvelopeInput, EnvelopeStatus
 from mailer.errors import StoreUnavailable
@@ -152,7 +153,7 @@ def test_an_outcome_moves_the_envelope_and_its_recipients(
     work = stored(store)
     mine = claim_for(work)
     store.claim([mine], now=NOW)
-    assert store.record([result(mine, Outcome.NOT_ACCEPTED, move)], now=NOW) == {work.id}
+    assert store.record([result(mine, Outcome.NOT_ACCEPTED, move)], now=NOW) == {work.id: move}
     view = store.view(work.id, project_id="default")
     assert view is not None
     assert (view.status, {r.status for r in view.recipients}) == (envelope, {recipient})
@@ -181,7 +182,7 @@ def test_a_worker_that_lost_its_claim_does_not_write_over_anothers(store: Store)
     other = claim_for(store.load([work.id])[work.id], provider="mailgun")
     store.claim([other], now=NOW)
     # Now the slow one comes back with a no: nothing of the other's claim changes.
-    assert store.record([result(slow, Outcome.REJECTED, I.FAIL)], now=NOW) == set()
+    assert store.record([result(slow, Outcome.REJECTED, I.FAIL)], now=NOW) == {}
     after = store.load([work.id])[work.id]
     assert (after.status, after.attempt_id) == (EnvelopeStatus.SENDING, other.attempt.id)
     assert after.attempts[0].outcome is Outcome.REJECTED, "what was learned is kept"
@@ -193,7 +194,7 @@ def test_an_outcome_moves_the_envelope_only_for_the_attempt_that_holds_its_claim
     store.claim([mine], now=NOW)
     with store.database.write() as connection:  # nothing of ours does this; if something ever should, this holds
         connection.execute(sa.update(metadata.tables["envelopes"]).values(attempt_id=ids.new()))
-    assert store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == set()
+    assert store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {}
     assert status(store, work.id) is EnvelopeStatus.SENDING
 
 
@@ -202,7 +203,7 @@ def test_a_late_yes_stops_the_failover_that_has_not_gone_out(store: Store) -> No
     slow = claim_for(work)
     store.claim([slow], now=NOW)
     store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
-    assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {work.id}
+    assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {work.id: I.ACCEPT}
     assert status(store, work.id) is EnvelopeStatus.ACCEPTED
 
 
@@ -212,9 +213,86 @@ def test_a_late_yes_does_not_disturb_a_call_that_is_under_way(store: Store) -> N
     store.claim([slow], now=NOW)
     store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
     store.claim([claim_for(store.load([work.id])[work.id], provider="mailgun")], now=NOW)
-    assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == set()
+    assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {}
     after = store.load([work.id])[work.id]
     assert (after.status, after.attempts[0].outcome) == (EnvelopeStatus.SENDING, Outcome.ACCEPTED)
+
+
+def test_an_answer_after_a_late_yes_ends_as_accepted_whatever_it_says(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    other = claim_for(store.load([work.id])[work.id], provider="mailgun")
+    store.claim([other], now=NOW)
+    store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
+    assert store.record([result(other, Outcome.REJECTED, I.GIVE_UP)], now=NOW) == {work.id: I.ACCEPT}
+    assert status(store, work.id) is EnvelopeStatus.ACCEPTED
+
+
+def test_a_late_no_lets_an_envelope_go_on_that_rested_as_unknown(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    store.record([result(slow, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
+    assert store.record([result(slow, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == {work.id: I.RETRY}
+    assert status(store, work.id) is EnvelopeStatus.QUEUED
+
+
+def test_a_late_no_changes_nothing_while_something_else_is_unknown(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    other = claim_for(store.load([work.id])[work.id], provider="mailgun")
+    store.claim([other], now=NOW)
+    store.record([result(other, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
+    assert store.record([result(slow, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == {}
+    assert status(store, work.id) is EnvelopeStatus.UNKNOWN
+
+
+def test_what_rests_as_unknown_can_be_neither_claimed_nor_put_off(store: Store) -> None:
+    work = stored(store)
+    mine = claim_for(work)
+    store.claim([mine], now=NOW)
+    store.record([result(mine, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
+    rested = store.load([work.id])[work.id]
+    assert store.claim([claim_for(rested)], now=NOW) == set()
+    assert not store.postpone(work.id, seen=1, until=NOW, wake_at=NOW, now=NOW)
+
+
+def test_an_envelope_is_put_off_only_as_it_was_seen(store: Store) -> None:
+    work = stored(store)
+    assert not store.postpone(work.id, seen=1, until=LEASE, wake_at=LEASE, now=NOW)
+    assert store.postpone(work.id, seen=0, until=LEASE, wake_at=LEASE, now=NOW)
+    assert store.claim([claim_for(work)], now=NOW) == set()
+
+
+def test_one_read_sees_one_moment(postgres_url: str) -> None:
+    store = Store(Database(postgres_url))
+    work = stored(store)
+    with store.database.read() as connection:
+        connection.execute(sa.select(metadata.tables["envelopes"]))
+        store.claim([claim_for(work)], now=NOW)
+        assert connection.execute(sa.select(metadata.tables["attempts"])).all() == []
+    store.database.close()
+
+
+def test_what_could_not_be_published_is_due_at_once_but_nothing_is_put_off(store: Store) -> None:
+    work = stored(store)
+    store.hasten([work.id], at=NOW)
+    assert [d.id for d in store.wake(limit=10, now=NOW, again_at=NOW + timedelta(seconds=1))] == [work.id]
+    store.hasten([work.id], at=LEASE)
+    assert [d.id for d in store.wake(limit=10, now=NOW + timedelta(seconds=1), again_at=LEASE)] == [work.id]
+
+
+def test_a_database_that_is_not_migrated_yet_is_waited_for(postgres: PostgresCluster) -> None:
+    postgres.create_database("bare")
+    bare = Store(Database(postgres.url("bare")))
+    with pytest.raises(StoreUnavailable, match="not migrated"):
+        bare.load([ids.new()])
+    bare.database.close()
+    postgres.drop_database("bare")
 
 
 def test_an_outcome_is_written_once(store: Store) -> None:
@@ -222,7 +300,7 @@ def test_an_outcome_is_written_once(store: Store) -> None:
     mine = claim_for(work)
     store.claim([mine], now=NOW)
     store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT, provider_message_id="m1")], now=NOW)
-    assert store.record([result(mine, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == set()
+    assert store.record([result(mine, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == {}
     assert status(store, work.id) is EnvelopeStatus.ACCEPTED
 
 
