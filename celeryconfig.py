@@ -21,7 +21,6 @@ task_reject_on_worker_lost = True
 worker_pool = "threads"
 worker_concurrency = _settings.concurrency
 worker_prefetch_multiplier = 1
-worker_cancel_long_running_tasks_on_connection_loss = True
 worker_soft_shutdown_timeout = 25
 worker_send_task_events = True
 task_send_sent_event = True

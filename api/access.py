@@ -15,11 +15,17 @@ def register(app: flask.Flask) -> None:
     """Give every request an id and a line in the log."""
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(_leave)
 
 
 def _begin() -> None:
     flask.g.begun = time.monotonic()
     request_id.enter(request_id.clean(flask.request.headers.get("X-Request-ID")))
+
+
+def _leave(_: BaseException | None) -> None:
+    """Let the server's own lines between two requests not carry the last one's id."""
+    request_id.enter(None)
 
 
 def _end(response: flask.Response) -> flask.Response:

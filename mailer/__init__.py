@@ -9,15 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mailer.client import Mailer
+    from mailer.client import Mailer, ServiceError
     from mailer.client.task import send_email
-    from mailer.errors import InvalidMessage, MailerError
+    from mailer.errors import BrokerUnavailable, InvalidMessage, MailerError
 
-__all__ = ["InvalidMessage", "Mailer", "MailerError", "send_email"]
+__all__ = ["BrokerUnavailable", "InvalidMessage", "Mailer", "MailerError", "ServiceError", "send_email"]
 
 _HOMES = {
     "send_email": "mailer.client.task",
     "Mailer": "mailer.client",
+    "ServiceError": "mailer.client",
+    "BrokerUnavailable": "mailer.errors",
     "InvalidMessage": "mailer.errors",
     "MailerError": "mailer.errors",
 }

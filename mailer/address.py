@@ -33,7 +33,15 @@ def whole_text(value: str) -> str:
     return value
 
 
+def visible(value: str) -> str:
+    """Return `value` if there is something to see in it, else raise."""
+    if value and not value.strip():
+        raise PydanticCustomError("blank", "may not be blank")
+    return one_line(value)
+
+
 Line = Annotated[str, pydantic.AfterValidator(one_line)]
+Visible = Annotated[str, pydantic.AfterValidator(visible)]
 Text = Annotated[str, pydantic.AfterValidator(whole_text)]
 
 
@@ -58,7 +66,7 @@ class Address(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     email: Annotated[str, pydantic.AfterValidator(_deliverable)]
-    name: Annotated[Line, Field(min_length=1, max_length=limits.NAME)] | None = None
+    name: Annotated[Visible, Field(min_length=1, max_length=limits.NAME)] | None = None
 
     @property
     def key(self) -> str:
@@ -71,12 +79,18 @@ class Address(pydantic.BaseModel):
         return self.key.rpartition("@")[2]
 
 
+def _several() -> PydanticCustomError:
+    return PydanticCustomError("address", "is not one address; give several as a list, quote a name with , or ;")
+
+
 def parse(value: object) -> object:
     """Turn `a@b`, `Name <a@b>` or `"Na, me" <a@b>` into the fields of an Address; leave the rest alone."""
     if not isinstance(value, str):
         return value
     text = value.strip(" \t")
     if not text.endswith(">") or "<" not in text:
+        if text.count("@") > 1 and any(c in text for c in ",;"):
+            raise _several()
         return {"email": text}
     name, _, email = text[:-1].rpartition("<")
     name = name.strip(" \t")
@@ -84,5 +98,5 @@ def parse(value: object) -> object:
         name = name[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     elif any(c in name for c in ",;<>"):
         # Most likely several addresses in one string; guessing would mail the wrong people.
-        raise PydanticCustomError("address", "is not one address; give several as a list, quote a name with , or ;")
+        raise _several()
     return {"email": email, "name": name} if name else {"email": email}

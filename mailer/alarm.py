@@ -63,6 +63,12 @@ def raise_alarm(name: str, **about: Any) -> None:
         sentry_sdk.capture_message(name, level="error")
 
 
+def tag(**ids: str) -> None:
+    """Let what goes wrong in this task or request be found by these ids."""
+    for name, value in ids.items():
+        sentry_sdk.get_isolation_scope().set_tag(name, value)
+
+
 def _scrub(event: Event, _: Hint) -> Event | None:
     """Leave in the event what finds the fault, and nothing of what was in the mail."""
     scrubbed: MutableMapping[str, Any] = dict(event)

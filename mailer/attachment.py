@@ -26,7 +26,7 @@ class Attachment(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     filename: Annotated[Line, Field(min_length=1, max_length=255)]
-    content_type: Annotated[str, Field(max_length=127, pattern=r"^[\w!#$&^.+-]+/[\w!#$&^.+-]+$")] = (
+    content_type: Annotated[str, Field(max_length=127, pattern=r"^[A-Za-z0-9_!#$&^.+-]+/[A-Za-z0-9_!#$&^.+-]+$")] = (
         "application/octet-stream"
     )
     content: bytes

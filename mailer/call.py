@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from mailer.errors import ProviderError
+from mailer import log
+from mailer.errors import ProviderError, Unanswered
 from mailer.ledger import Attempt
 from mailer.outcome import Outcome
-from mailer.ports import HttpRequest, Provider, Transport
+from mailer.ports import HttpRequest, HttpResponse, Provider, Receipt, Transport
+
+_log = log.get(__name__)
 
 
 def make(
@@ -27,7 +30,7 @@ def make(
     error: ProviderError | None = None
     try:
         response = transport.send(request)
-        receipt = provider.receipt(response, now=clock())
+        receipt = _receipt(provider, response, now=clock())
     except ProviderError as failure:
         error = failure
         wait = failure.retry_after
@@ -47,3 +50,14 @@ def make(
             provider_message_id=receipt.provider_message_id,
         )
     return replace(attempt, duration_ms=round((timer() - begun) * 1000)), error
+
+
+def _receipt(provider: Provider, response: HttpResponse, *, now: datetime) -> Receipt:
+    try:
+        return provider.receipt(response, now=now)
+    except ProviderError:
+        raise
+    except Exception as fault:
+        # A fault of ours in reading an answer must not cost the knowledge that there was one.
+        _log.exception("answer.unreadable", provider=provider.name, status=response.status)
+        raise Unanswered("unreadable_answer", status=response.status, detail=type(fault).__name__) from fault

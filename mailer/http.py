@@ -26,9 +26,18 @@ class HttpTransport:
         connect_timeout: seconds to reach the provider.
         read_timeout: seconds between two pieces of its answer.
         total_timeout: seconds for the whole call, however it trickles; None: connect plus twice the read timeout.
+        max_answer: bytes of an answer that are read.
     """
 
-    def __init__(self, *, connect_timeout: float, read_timeout: float, total_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        total_timeout: float | None = None,
+        max_answer: int = MAX_ANSWER,
+    ) -> None:
+        self._max_answer = max_answer
         self._timeouts = (connect_timeout, read_timeout)
         self._total = total_timeout or connect_timeout + 2 * read_timeout
         self._local = threading.local()
@@ -49,13 +58,17 @@ class HttpTransport:
                     request.method, request.url, data=body, headers=dict(request.headers),
                     timeout=self._timeouts, allow_redirects=False, stream=True,
                 ) as answer:  # fmt: skip
-                    return HttpResponse(
+                    response = HttpResponse(
                         status=answer.status_code,
                         headers={name.lower(): value for name, value in answer.headers.items()},
-                        body=_beginning(answer),
+                        body=_beginning(answer, self._max_answer),
                     )
             except requests.RequestException as error:
                 raise _failure(error, left=body.tell() >= len(request.body), cut=deadline.over) from None
+        if deadline.over:
+            # Headers that were cut look like headers that ended.
+            raise Unanswered("deadline", status=response.status)
+        return response
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -73,13 +86,13 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _beginning(answer: requests.Response) -> bytes:
+def _beginning(answer: requests.Response, limit: int) -> bytes:
     body = bytearray()
     for piece in answer.iter_content(4096):
         body += piece
-        if len(body) >= MAX_ANSWER:
+        if len(body) >= limit:
             break
-    return bytes(body[:MAX_ANSWER])
+    return bytes(body[:limit])
 
 
 def _failure(error: requests.RequestException, *, left: bool, cut: bool) -> ProviderError:

@@ -37,7 +37,6 @@ def configure(settings: Settings, *, process: str) -> None:
         process: what this process is (`web`, `worker`, ...); a field of every line.
     """
     before: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any
@@ -20,12 +20,13 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, Validati
 from pydantic_core import PydanticCustomError
 
 from mailer import limits, problem
-from mailer.address import Address, Line, Text, parse
+from mailer.address import Address, Line, Text, Visible, parse
 from mailer.attachment import Attachment
 from mailer.delivery import Lane, OnUnknown, Role
 from mailer.errors import InvalidMessage
 
-_HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
 def _as_list(value: object) -> object:
@@ -37,22 +38,26 @@ def _as_list(value: object) -> object:
 
 
 def _moment(value: object) -> object:
-    if not isinstance(value, str | datetime):
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _RFC3339.match(value)):
         raise PydanticCustomError("time", "must be an RFC 3339 time with an offset, e.g. 2026-11-24T12:00:00Z")
     return value
 
 
 def _header_name(name: str) -> str:
-    if len(name) > limits.HEADER_NAME or not _HEADER_NAME.match(name):
+    if len(name) > limits.HEADER_NAME or not _HEADER_NAME.fullmatch(name):
         raise PydanticCustomError("header_name", "is not an ASCII header name")
-    if name.lower() in limits.RESERVED_HEADERS:
+    if name.lower() in limits.RESERVED_HEADERS or name.lower().startswith(limits.RESERVED_PREFIXES):
         raise PydanticCustomError("header_reserved", "is set by the service or the providers")
     return name
 
 
+def _json_size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode())
+
+
 Body = Annotated[Text, Field(min_length=1)]
 HeaderName = Annotated[str, pydantic.AfterValidator(_header_name)]
-HeaderValue = Annotated[Line, Field(min_length=1, max_length=limits.HEADER_VALUE)]
+HeaderValue = Annotated[Visible, Field(min_length=1, max_length=limits.HEADER_VALUE)]
 MetadataKey = Annotated[Line, Field(min_length=1, max_length=64)]
 Mailbox = Annotated[Address, BeforeValidator(parse)]
 Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list)]
@@ -72,7 +77,7 @@ class Message(pydantic.BaseModel):
     cc: Mailboxes = ()
     bcc: Annotated[Mailboxes, Field(validate_default=True)] = ()
     reply_to: Annotated[Mailboxes, Field(max_length=limits.REPLY_TO)] = ()
-    subject: Annotated[Line, Field(min_length=1, max_length=limits.SUBJECT)]
+    subject: Annotated[Visible, Field(min_length=1, max_length=limits.SUBJECT)]
     text: Body | None = None
     html: Annotated[Body | None, Field(validate_default=True)] = None
     headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=limits.HEADERS)] = {}
@@ -90,14 +95,38 @@ class Message(pydantic.BaseModel):
         Args:
             fields: as in the HTTP body; from Python also bytes as an attachment's content. A field that is None
                 counts as left out.
-            now: the moment of acceptance; an `expires_at` not after it is refused. None where a message that was
-                accepted before is built again.
+            now: the moment of acceptance; an `expires_at` not after it is refused. None where that was checked before.
         """
         given = {name: value for name, value in fields.items() if value is not None}
         try:
             return cls.model_validate(given, context={"now": now})
         except pydantic.ValidationError as error:
             raise InvalidMessage(problem.problems(error, given)) from None
+
+    @classmethod
+    def restore(
+        cls, content: Mapping[str, Any], *, people: Mapping[Role, tuple[Address, ...]], files: Iterable[Attachment]
+    ) -> Message:
+        """Return a message as it was accepted once, by the rules of then: those of today are for what comes in.
+
+        Args:
+            content: of `wire()`, without recipients and attachments.
+            people: the recipients by role.
+            files: the attachments.
+        """
+        given = dict(content)
+        expires_at = given.pop("expires_at", None)
+        given |= {role.value: people.get(role, ()) for role in Role}
+        return cls.model_construct(
+            sender=Address.model_construct(**given.pop("from")),
+            reply_to=tuple(Address.model_construct(**a) for a in given.pop("reply_to", ())),
+            tags=tuple(given.pop("tags", ())),
+            lane=Lane(given.pop("lane", Lane.TRANSACTIONAL)),
+            on_unknown=OnUnknown(given.pop("on_unknown", OnUnknown.FAILOVER)),
+            expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+            attachments=tuple(files),
+            **given,
+        )
 
     @field_validator("bcc")
     @classmethod
@@ -156,8 +185,11 @@ class Message(pydantic.BaseModel):
         ids = [a.content_id for a in attachments if a.content_id]
         if len(ids) != len(set(ids)):
             raise PydanticCustomError("duplicate_content_id", "content_id may be used only once")
-        bodies = (info.data.get("text"), info.data.get("html"))
-        size = sum(len(b.encode()) for b in bodies if b) + sum(a.encoded_size for a in attachments)
+        # As JSON, which is the longest form that a text takes on its way: a line break is two characters there.
+        texts = [info.data.get(name) for name in ("subject", "text", "html")]
+        people = [a for name in ("to", "cc", "bcc", "reply_to") for a in info.data.get(name, ())]
+        size = sum(_json_size(t) for t in texts if t) + sum(a.encoded_size for a in attachments)
+        size += sum(len(a.email) + _json_size(a.name or "") for a in people)
         if size > limits.MESSAGE:
             detail = f"the message has {size} bytes with base64, at most {limits.MESSAGE} are allowed"
             raise PydanticCustomError("too_large", detail, {"at": "/attachments" if attachments else ""})
@@ -170,10 +202,10 @@ class Message(pydantic.BaseModel):
             raise PydanticCustomError("duplicate_tag", "a tag may be given only once")
         headers: dict[str, str] = info.data.get("headers", {})
         size = sum(len(name) + len(value.encode()) for name, value in headers.items()) + sum(map(len, tags))
+        size += sum(len(a.email) + len((a.name or "").encode()) + 8 for a in info.data.get("reply_to", ()))
         if size > limits.OPTIONS:
-            raise PydanticCustomError(
-                "too_large", f"headers and tags together may have {limits.OPTIONS} bytes", {"at": "/headers"}
-            )
+            detail = f"headers, tags and reply_to together may have {limits.OPTIONS} bytes"
+            raise PydanticCustomError("too_large", detail, {"at": "/headers" if headers else "/reply_to"})
         return tags
 
     @field_validator("metadata")

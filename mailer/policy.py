@@ -69,7 +69,10 @@ class Policy:
         """Return when to try again: backoff, not before anybody may be called, not after the message's own end."""
         seconds = self.backoff.pause(retry=max(pause.round - 1, 0), uniform=self.uniform)
         at = now + timedelta(seconds=seconds)
-        return min(max(at, pause.until) if pause.until else at, work.expires_at)
+        if pause.until is not None and pause.until > at:
+            # Not all at the very second at which somebody may be called again.
+            at = pause.until + timedelta(seconds=self.uniform(0, self.backoff.base))
+        return min(at, work.expires_at)
 
     def wake_at(self, at: datetime) -> datetime:
         """Return when the sweep takes a wake-up that was due `at` for lost."""

@@ -16,6 +16,11 @@ _WORDS = {
     "timezone_aware": "needs an offset, e.g. 2026-11-24T12:00:00Z",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "string_type": "must be text",
+    "datetime_from_date_parsing": "must be an RFC 3339 time with an offset, e.g. 2026-11-24T12:00:00Z",
+    "datetime_parsing": "must be an RFC 3339 time with an offset, e.g. 2026-11-24T12:00:00Z",
     "too_short": "may not be empty",
     "too_long": "is too long, at most {max_length} are allowed",
     "string_pattern_mismatch": "has characters that are not allowed here",
@@ -39,6 +44,10 @@ def _problem(detail: ErrorDetails, given: Mapping[str, object]) -> Problem:
     at = context.get("at")
     # One code for text and lists, whichever check came first.
     code = detail["type"].removeprefix("string_") if detail["type"] in _LENGTHS else detail["type"]
+    if context.get("class_name") == "Address":
+        return Problem(
+            _pointer(detail["loc"], given), "must be an address: text, or an object with email and name", code
+        )
     words = _WORDS[code].format_map(context) if code in _WORDS else detail["msg"]
     return Problem(at if isinstance(at, str) else _pointer(detail["loc"], given), words, code)
 
@@ -48,6 +57,8 @@ def _pointer(loc: tuple[int | str, ...], given: object) -> str:
     for step in loc:
         if step == "[key]":
             continue
+        if isinstance(here, Mapping) and isinstance(step, int):
+            continue  # one object where a list of them may stand
         if isinstance(here, Mapping):
             here = here.get(step)
         elif isinstance(here, list | tuple) and isinstance(step, int):

@@ -11,6 +11,9 @@ from email.utils import parsedate_to_datetime
 # "try again after 120 seconds", "try again after Mon, 20 Dec 2021 20:33:21 UTC": Mailgun says it in words.
 _IN_WORDS = re.compile(r"try again after (?:(\d+) seconds|(.+? UTC))")
 
+# No provider asks for more; a stray value (epoch seconds, say) must not put a mail to sleep for years.
+LONGEST = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -37,22 +40,20 @@ class Backoff:
 def retry_after(header: str | None, text: str = "", *, now: datetime) -> float | None:
     """Return the seconds a provider asks us to wait, from its Retry-After header or else its words.
 
-    The header may be seconds or an HTTP date (RFC 9110 section 10.2.3). None when nothing usable is said.
+    The header may be seconds or an HTTP date (RFC 9110 section 10.2.3). None when nothing usable is said; never more
+    than an hour.
     """
-    if header and header.strip().isdigit():
-        return float(header)
     words = _IN_WORDS.search(text)
-    if words and words[1]:
-        return float(words[1])
-    when = header or (words[2] if words else None)
-    return _seconds_until(when, now=now) if when else None
+    said = (header or (words[1] or words[2] if words else "")).strip()
+    if not said:
+        return None
+    seconds = float(said[:10]) if said.isascii() and said.isdigit() else _seconds_until(said, now=now)
+    return None if seconds is None else min(max(seconds, 0.0), LONGEST)
 
 
 def _seconds_until(date: str, *, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(date.replace("UTC", "GMT"))
-    except ValueError:
+        return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())

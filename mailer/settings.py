@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -26,8 +26,8 @@ SWEEP_TASK = "tasks.sweep"
 BROKER_TIMEOUT = 2.0
 
 
-def _setting(env: str, default: Any, *, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"env": env})
+def _setting(env: str, default: Any, *, secret: bool = False, least: float = 0, among: tuple[str, ...] = ()) -> Any:
+    return field(default=default, repr=not secret, metadata={"env": env, "least": least, "among": among})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,29 +49,29 @@ class Settings:
     log_file: str = _setting("MAILER_LOG_FILE", "")
     log_file_bytes: int = _setting("MAILER_LOG_FILE_BYTES", 50_000_000)
     log_file_backups: int = _setting("MAILER_LOG_FILE_BACKUPS", 10)
-    log_level: str = _setting("MAILER_LOG_LEVEL", "INFO")
+    log_level: str = _setting("MAILER_LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR"))
     # How many proxies stand in front of the API and may be believed about the caller's address.
     trusted_proxies: int = _setting("MAILER_TRUSTED_PROXIES", 0)
     max_body_bytes: int = _setting("MAILER_MAX_BODY_BYTES", 36_000_000)
     routing: str = _setting("MAILER_ROUTING", "failover")
-    connect_timeout: float = _setting("MAILER_CONNECT_TIMEOUT", 5.0)
-    read_timeout: float = _setting("MAILER_READ_TIMEOUT", 30.0)
+    connect_timeout: float = _setting("MAILER_CONNECT_TIMEOUT", 5.0, least=0.1)
+    read_timeout: float = _setting("MAILER_READ_TIMEOUT", 30.0, least=0.1)
     # The whole of a call, however its answer trickles; 0: connect timeout plus twice the read timeout.
     call_timeout: float = _setting("MAILER_CALL_TIMEOUT", 0.0)
-    retry_base: float = _setting("MAILER_RETRY_BASE", 15.0)
-    retry_max: float = _setting("MAILER_RETRY_MAX", 900.0)
+    retry_base: float = _setting("MAILER_RETRY_BASE", 15.0, least=0.1)
+    retry_max: float = _setting("MAILER_RETRY_MAX", 900.0, least=1)
     breaker_seconds: float = _setting("MAILER_BREAKER_SECONDS", 60.0)
-    unknown_limit: int = _setting("MAILER_UNKNOWN_LIMIT", 4)
+    unknown_limit: int = _setting("MAILER_UNKNOWN_LIMIT", 4, least=1)
     # `on_unknown=wait`: how long to wait for news before failing over. Mailgun's pages are complete after half an hour.
     wait_seconds: float = _setting("MAILER_WAIT_SECONDS", 2400.0)
     # How long a message without `expires_at` is tried.
     deadline_transactional: float = _setting("MAILER_DEADLINE_TRANSACTIONAL", 86_400.0)
     deadline_bulk: float = _setting("MAILER_DEADLINE_BULK", 259_200.0)
-    sweep_interval: float = _setting("MAILER_SWEEP_INTERVAL", 10.0)
-    sweep_batch: int = _setting("MAILER_SWEEP_BATCH", 500)
+    sweep_interval: float = _setting("MAILER_SWEEP_INTERVAL", 10.0, least=0.1)
+    sweep_batch: int = _setting("MAILER_SWEEP_BATCH", 500, least=1)
     # How long past its time a wake-up counts as lost and the sweep repeats it.
     sweep_grace: float = _setting("MAILER_SWEEP_GRACE", 60.0)
-    concurrency: int = _setting("MAILER_CONCURRENCY", 16)
+    concurrency: int = _setting("MAILER_CONCURRENCY", 16, least=1)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -80,7 +80,7 @@ class Settings:
         Raises:
             ConfigurationError: names the variable that cannot be read.
         """
-        given: dict[str, Any] = {f.name: _read(f.metadata["env"], type(f.default), environ) for f in fields(cls)}
+        given: dict[str, Any] = {f.name: _read(f.metadata, type(f.default), environ) for f in fields(cls)}
         return cls(**{name: value for name, value in given.items() if value is not None})
 
     @property
@@ -148,7 +148,9 @@ def load_provider(
     declared: Sequence[ProviderSetting], environ: Mapping[str, str] = os.environ
 ) -> dict[str, str] | None:
     """Return the values of a provider's own settings by name, or None where one without a default is missing."""
-    values = {s.name: environ.get(s.name) or s.default for s in declared}
+    values = {s.name: environ.get(s.name, "").strip() or s.default for s in declared}
+    if broken := [name for name, value in values.items() if value and not value.isprintable()]:
+        raise ConfigurationError(f"{broken[0]} may not hold line breaks or control characters")
     return {k: v for k, v in values.items() if v is not None} if None not in values.values() else None
 
 
@@ -169,15 +171,20 @@ def _queue(name: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
     return {"exchange": EXCHANGE, "exchange_type": "topic", "routing_key": name, "queue_arguments": arguments}
 
 
-def _read(env: str, kind: type, environ: Mapping[str, str]) -> str | int | float | None:
-    raw = environ.get(env, "").strip()
+def _read(setting: Mapping[str, Any], kind: type, environ: Mapping[str, str]) -> str | int | float | None:
+    env, raw = setting["env"], environ.get(setting["env"], "").strip()
     if not raw:
         return None
-    readers: dict[type, Callable[[str], str | int | float]] = {int: int, float: float, str: str}
+    if kind is str:
+        if setting["among"] and raw.upper() not in setting["among"]:
+            raise ConfigurationError(f"{env} must be one of {', '.join(setting['among'])}")
+        if not raw.isprintable():
+            raise ConfigurationError(f"{env} may not hold line breaks or control characters")
+        return raw
     try:
-        value = readers[kind](raw)
+        value: float = kind(raw)
     except ValueError:
         raise ConfigurationError(f"{env} must be {'a whole number' if kind is int else 'a number'}") from None
-    if not isinstance(value, str) and not 0 <= value < math.inf:
-        raise ConfigurationError(f"{env} must be 0 or more")
+    if not setting["least"] <= value < math.inf:
+        raise ConfigurationError(f"{env} must be {setting['least']:g} or more")
     return value

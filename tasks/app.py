@@ -11,7 +11,7 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from mailer import alarm, log, request_id
-from mailer.settings import Settings
+from mailer.settings import SEND_TASK, Settings
 
 # Our messages are JSON, so a worker that runs as root (a container, a fresh machine) is not the danger it warns of.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -33,6 +33,8 @@ def _configure(**_: Any) -> None:
 def _enter(task: celery.Task, **_: Any) -> None:
     headers = task.request.headers or {}
     request_id.enter(request_id.clean(headers.get(request_id.HEADER)))
+    if task.name == SEND_TASK:
+        alarm.tag(envelope_id=task.request.id)
 
 
 @signals.task_postrun.connect(weak=False)

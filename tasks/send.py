@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NoReturn
 
 from celery import exceptions
 
-from mailer import bootstrap, log, request_id
-from mailer.client.task import DEFAULT_PROJECT, STORED, SendEmail
+from mailer import alarm, bootstrap, log, request_id
+from mailer.client.task import DEFAULT_PROJECT, SendEmail, names_stored
 from mailer.errors import BrokerUnavailable, Conflict, InvalidMessage, StoreUnavailable
 from mailer.message import Message
 from mailer.settings import SEND_TASK
@@ -24,7 +25,7 @@ _STORE_PAUSE = 5
 def send_email(self: SendEmail, **call: Any) -> str:
     """Deliver a stored envelope (`id`), or store the message that the call brings and deliver it."""
     try:
-        id = call["id"] if call.keys() <= STORED else _submit(self.request.id, call)
+        id = call["id"] if names_stored(call) else _submit(self.request.id, call)
         step = bootstrap.service().deliver(id)
     except StoreUnavailable as error:
         _log.warning("store.unavailable", envelope_id=self.request.id, error=str(error))
@@ -33,7 +34,7 @@ def send_email(self: SendEmail, **call: Any) -> str:
         return "conflict"
     except InvalidMessage as error:
         # Checked by its sender already, so of another version: to the dead queue, with an alarm, not to the void.
-        _log.error("message.invalid", envelope_id=self.request.id, problems=str(error))
+        alarm.raise_alarm("message.invalid", envelope_id=self.request.id, problems=str(error))
         raise exceptions.Reject("invalid message", requeue=False) from None
     known = {"id": id, "lane": call.get("lane", "transactional")}
     if isinstance(step, Next):
@@ -63,7 +64,11 @@ def _again(task: SendEmail, call: dict[str, Any], seconds: int, error: Exception
     """End this run so that the call comes back in `seconds`."""
     try:
         task.retry(args=(), kwargs=call, countdown=seconds, exc=error)
-    except BrokerUnavailable:
-        _log.warning("broker.unavailable", envelope_id=call.get("id", task.request.id))
-    # Stored: the sweep will find it. Not stored: the broker must keep it.
-    raise exceptions.Ignore if call.keys() <= STORED else exceptions.Reject("not stored", requeue=True)
+    except exceptions.Reject as unpublished:
+        # What Celery makes of a retry that could not be published: to the dead queue. Ours must come back.
+        _log.warning("broker.unavailable", envelope_id=call.get("id", task.request.id), error=str(unpublished))
+    if names_stored(call):
+        raise exceptions.Ignore  # the sweep will find it
+    # Stored nowhere: the broker must keep it. Not at once, since it counts how often it delivers.
+    time.sleep(_STORE_PAUSE)
+    raise exceptions.Reject("not stored", requeue=True)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mailer.errors import InvalidMessage, MailerError, Problem, ProviderError
+from mailer.errors import ConfigurationError, InvalidMessage, MailerError, Problem, ProviderError
 from mailer.http import HttpTransport
 from mailer.ports import HttpRequest, HttpResponse, Transport
+
+# A message with a thousand recipients and as many problems is far below this.
+_MAX_ANSWER = 10_000_000
 
 # States in which a message no longer moves by itself.
 _AT_REST = frozenset({"accepted", "failed", "canceled", "expired", "unknown"})
@@ -37,12 +40,21 @@ class Mailer:
         url: the service's base address, e.g. `http://127.0.0.1:8000`.
         api_key: sent as a bearer token.
         timeout: seconds to connect, and between two pieces of an answer.
+
+    Raises:
+        ConfigurationError: the address or the key cannot be one.
     """
 
     def __init__(self, url: str, api_key: str, *, timeout: float = 10.0, transport: Transport | None = None) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ConfigurationError(f"{url!r} is no address: it begins with http:// or https://")
+        if not api_key:
+            raise ConfigurationError("an API key is needed")
         self._url = url.rstrip("/")
         self._key = api_key
-        self._transport = transport or HttpTransport(connect_timeout=timeout, read_timeout=timeout)
+        self._transport = transport or HttpTransport(
+            connect_timeout=timeout, read_timeout=timeout, max_answer=_MAX_ANSWER
+        )
 
     def send(self, *, request_id: str | None = None, **message: Any) -> str:
         """Hand a message over and return its id; from then on it is the service's responsibility.

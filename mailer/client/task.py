@@ -7,6 +7,7 @@ database driver.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -26,8 +27,8 @@ from mailer.settings import BROKER_TIMEOUT, DEAD_EXCHANGE, DEAD_QUEUE, QUEUES, S
 
 DEFAULT_PROJECT = "default"
 
-# The arguments of a call for a message that is stored already; every other call brings one.
-STORED = frozenset({"id", "lane", "hops"})
+_STORED = frozenset({"id", "lane", "hops"})
+_PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # A full queue, a broker that is down, hangs or has no quorum; a missing exchange or queue (celery.md, trap 5).
 _BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError)
@@ -62,12 +63,17 @@ class SendEmail(celery.Task):
             raise TypeError("send_email takes keyword arguments only: send_email.delay(to=..., subject=..., text=...)")
         # A worker that publishes its call again (a retry) has accepted it: what has expired meanwhile is its matter.
         now = clock.now() if self.request.called_directly else None
-        call = dict(kwargs) if kwargs and kwargs.keys() <= STORED else _checked(kwargs or {}, now=now)
+        call = dict(kwargs or {})
+        call = call if names_stored(call) else _checked(call, now=now)
+        if options.get("expires") is not None:
+            raise InvalidMessage((Problem("/expires", "would drop the mail unseen; use expires_at", "expires"),))
         task_id = _id(task_id) if task_id else ids.new()
         options |= {
             "headers": _headers(options.get("headers")),
             "queue": QUEUES[Lane(call.get("lane", Lane.TRANSACTIONAL))],
             # What Flower, events and logs see. Set here, since a retry would otherwise show everything again.
+            # A queue that is gone is an error, not a confirmed publish into nowhere.
+            "mandatory": True,
             "argsrepr": "()",
             "kwargsrepr": _summary(call),
         }
@@ -75,6 +81,11 @@ class SendEmail(celery.Task):
             return super().apply_async((), call, task_id=task_id, **_whole_seconds(options))
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
+
+
+def names_stored(call: Mapping[str, Any]) -> bool:
+    """Tell whether a call names a message that is stored already; every other call brings one."""
+    return "id" in call and call.keys() <= _STORED and isinstance(call["id"], str) and ids.is_id(call["id"])
 
 
 def publisher(settings: Settings) -> SendEmail:
@@ -146,8 +157,8 @@ def _checked(fields: Mapping[str, Any], *, now: datetime | None) -> dict[str, An
     """Return the call for a message, in the form that is published, or raise InvalidMessage."""
     fields = named(fields)
     project = fields.pop("project", DEFAULT_PROJECT)
-    if not isinstance(project, str) or not 1 <= len(project) <= 64:
-        raise InvalidMessage((Problem("/project", "must be the name of a project", "project"),))
+    if not isinstance(project, str) or not _PROJECT.fullmatch(project):
+        raise InvalidMessage((Problem("/project", "must be a name: 1 to 64 of A-Z a-z 0-9 . _ -", "project"),))
     message = build(fields, Settings.load(), now=now)
     return message.wire() | ({"project": project} if project != DEFAULT_PROJECT else {})
 
@@ -155,7 +166,7 @@ def _checked(fields: Mapping[str, Any], *, now: datetime | None) -> dict[str, An
 def build(fields: Mapping[str, Any], settings: Settings, *, now: datetime | None) -> Message:
     """Return the message; one that names no sender gets MAILER_FROM."""
     given = dict(fields)
-    if settings.default_from and given.get("from") is None:
+    if given.get("from") is None and settings.default_from:
         given["from"] = settings.default_from
     return Message.build(given, now=now)
 
@@ -173,7 +184,7 @@ def _headers(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _summary(call: Mapping[str, Any]) -> str:
-    if call.keys() <= STORED:
+    if names_stored(call):
         return repr({name: call[name] for name in ("id", "hops") if name in call})
     people = [who for role in ("to", "cc", "bcc") for who in call.get(role, ())]
     shown = ", ".join(masking.address(who["email"]) for who in people[:3]) + (", ..." if len(people) > 3 else "")
@@ -198,6 +209,9 @@ class _Lazy:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task(), name)
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("an application does not run the task itself: send_email.delay(to=..., subject=..., text=...)")
 
 
 send_email: Any = _Lazy()

@@ -65,5 +65,5 @@ def parse(response: HttpResponse) -> Any:
     """Return the JSON body, or None where it is none (413 pages, proxies, plain words)."""
     try:
         return json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

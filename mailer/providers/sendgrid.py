@@ -82,10 +82,9 @@ def payload(envelope: Envelope) -> dict[str, Any]:
 
 
 def _person(address: Address) -> dict[str, str]:
-    if not address.name:
-        return {"email": address.email}  # a name that is null or empty is refused
-    # Documented limitation: `;` and `,` in a name split it.
-    return {"email": address.email, "name": address.name.replace(";", " ").replace(",", " ")}
+    # Documented limitation: `;` and `,` in a name split it. A name that is null or empty is refused.
+    name = (address.name or "").replace(";", " ").replace(",", " ").strip()
+    return {"email": address.email, "name": name} if name else {"email": address.email}
 
 
 def _file(attachment: Attachment) -> dict[str, str]:

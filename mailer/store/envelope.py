@@ -228,11 +228,12 @@ def _work(
     tried: list[Attempt],
     breakers: list[Breaker],
 ) -> Work:
+    recipients = tuple(Recipient(Role(p.role), Address.model_construct(email=p.email, name=p.name)) for p in people)
     return Work(
         id=row.id, project_id=row.project_id, request_id=row.request_id, lane=Lane(row.lane),
         on_unknown=OnUnknown(row.on_unknown), status=EnvelopeStatus(row.status), route=tuple(row.route),
         attempt_id=row.attempt_id, next_attempt_at=row.next_attempt_at, wake_at=row.wake_at, expires_at=row.expires_at,
-        message=rebuild(row.content, people, files),
-        recipients=tuple(Recipient(Role(p.role), Address(email=p.email, name=p.name)) for p in people),
+        message=rebuild(row.content, recipients, files),
+        recipients=recipients,
         attempts=tuple(tried), breakers=tuple(breakers),
     )  # fmt: skip

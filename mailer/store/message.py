@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from mailer.attachment import Attachment
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
-from mailer.ledger import Attempt, DeliveryView, MessageView, Submission
+from mailer.ledger import Attempt, DeliveryView, MessageView, Recipient, Submission
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.store.database import Database
@@ -82,22 +83,18 @@ def attempts_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[At
     return found
 
 
-def rebuild(content: dict[str, Any], people: Sequence[Row[Any]], files: Sequence[Row[Any]]) -> Message:
-    """Return the message as it was accepted, from its content, deliveries and attachments."""
-    fields = dict(content)
-    for person in people:
-        who = {"email": person.email} | ({"name": person.name} if person.name else {})
-        fields.setdefault(person.role, []).append(who)
-    fields[ATTACHMENTS] = [
-        {
-            "filename": f.filename,
-            "content_type": f.content_type,
-            "content_id": f.content_id,
-            "content": f.content,
-        }
-        for f in files
-    ]
-    return Message.build(fields)
+def rebuild(content: dict[str, Any], people: Sequence[Recipient], files: Sequence[Row[Any]]) -> Message:
+    """Return the message as it was accepted, from its content, recipients and attachments."""
+    return Message.restore(
+        {name: value for name, value in content.items() if name != ATTACHMENTS},
+        people={role: tuple(p.address for p in people if p.role is role) for role in Role},
+        files=[
+            Attachment.model_construct(
+                filename=f.filename, content_type=f.content_type, content_id=f.content_id, content=f.content
+            )
+            for f in files
+        ],
+    )
 
 
 def _attempt(row: Row[Any]) -> Attempt:

@@ -13,7 +13,7 @@ from mailer.message import Message
 from mailer.ports import Envelope
 
 # Whatever can stand in one header line: no control characters, no surrogates.
-line = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
+line = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40).filter(str.strip)
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=200)
 token = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_"), min_size=1, max_size=20)
 filename = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=';,"/\\'), min_size=1, max_size=40)

@@ -228,7 +228,7 @@ assert answer.status_code == 500
 import tasks.send
 type(bootstrap.service()).deliver = broken
 id = "019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11"
-tasks.send.send_email.apply(kwargs={"id": id}, headers={"x-request-id": "sentry-task"})
+tasks.send.send_email.apply(kwargs={"id": id}, task_id=id, headers={"x-request-id": "sentry-task"})
 import sentry_sdk; sentry_sdk.flush(5)
 """
     process = spawn("broken", "-c", code)
@@ -236,6 +236,8 @@ import sentry_sdk; sentry_sdk.flush(5)
     assert process.status == 0, process.tail(40)
     events = sentry.events()
     assert {event["tags"]["request_id"] for event in events} == {"sentry-boom", "sentry-task"}
+    task_ids = [event["tags"].get("envelope_id") for event in events if event["tags"]["request_id"] == "sentry-task"]
+    assert task_ids == ["019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11"]
     assert {event["exception"]["values"][-1]["type"] for event in events} == {"RuntimeError"}
     assert seen_in("".join(sentry.raw)) == []
 

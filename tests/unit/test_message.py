@@ -100,6 +100,15 @@ def test_missing_fields_are_named() -> None:
         ("headers", {"Message-ID": "<a@b>"}, "/headers/Message-ID", "header_reserved"),
         ("headers", {"X-Ü": "1"}, "/headers/X-Ü", "header_name"),
         ("headers", {f"X-{i}": "v" * 990 for i in range(16)}, "/headers", "too_large"),
+        ("headers", {"X-Foo\n": "1"}, "/headers/X-Foo\n", "header_name"),
+        ("headers", {"X-A": "  "}, "/headers/X-A", "blank"),
+        ("headers", {"X-Mailgun-Drop-Message": "yes"}, "/headers/X-Mailgun-Drop-Message", "header_reserved"),
+        ("headers", {"X-SMTPAPI": "{}"}, "/headers/X-SMTPAPI", "header_reserved"),
+        ("subject", "  ", "/subject", "blank"),
+        ("to", {"email": "a@example.com", "name": " "}, "/to/name", "blank"),
+        ("expires_at", "4102444800", "/expires_at", "time"),
+        ("expires_at", "tomorrow", "/expires_at", "time"),
+        ("tags", "one", "/tags", "tuple_type"),
         ("tags", ["a", "b", "c", "d"], "/tags", "too_long"),
         ("tags", ["a", "A"], "/tags", "duplicate_tag"),
         ("tags", ["x" * 129], "/tags/0", "too_long"),
@@ -153,6 +162,18 @@ def test_the_size_is_counted_with_base64_over_bodies_and_files() -> None:
     file = {"filename": "a.bin", "content": megabytes}
     assert message(attachments=[file], text="t" * 12_900_000).attachments[0].encoded_size == 12_000_000
     assert problems(attachments=[file, file], text="t" * 1_000_001) == {"/attachments": "too_large"}
+
+
+def test_a_text_counts_as_it_travels_in_json_where_a_line_break_is_two_characters() -> None:
+    assert message(text="\n" * 12_000_000).text
+    assert problems(text="\n" * 13_000_000) == {"": "too_large"}
+
+
+def test_reply_to_counts_with_the_headers_since_it_is_one_at_mailgun() -> None:
+    long = [{"email": f"r{i}@example.com", "name": "\u00fc" * 255} for i in range(10)]
+    assert problems(
+        reply_to=long, headers={"X-A": "v" * 990, "X-B": "v" * 990, **{f"X-{i}": "v" * 900 for i in range(8)}}
+    ) == {"/headers": "too_large"}
 
 
 def test_base64_may_be_broken_into_lines() -> None:

@@ -37,6 +37,11 @@ def test_a_pause_is_never_shorter_than_a_second() -> None:
         (None, "limit exceeded, try again after Tue, 24 Nov 2026 12:00:30 UTC", 30),
         ("soon", "", None),
         ("-5", "", None),
+        ("1764000000", "", 3600),
+        ("1764000000000", "", 3600),
+        ("9" * 400, "", 3600),
+        ("\u00b2", "", None),
+        ("Tue, 24 Nov 2026 12:01:00 +99999999", "", None),
         (None, "", None),
     ],
 )

@@ -177,7 +177,7 @@ def test_retry_after_is_honoured(world: World) -> None:
     slow_down = HttpResponse(429, {"retry-after": "120"}, b"{}")
     world.providers.script = {"sendgrid": [slow_down], "mailgun": [slow_down]}
     steps = world.run(world.submit())
-    assert [s.seconds for s in steps if isinstance(s, Later)] == [120]
+    assert [s.seconds for s in steps if isinstance(s, Later)] == [135], "with jitter, so that not all come at once"
 
 
 def test_what_is_refused_until_it_expires_is_expired_and_no_longer_tried(world: World) -> None:
@@ -440,6 +440,17 @@ def test_a_database_that_is_away_after_the_call_is_waited_for(world: World, monk
     assert world.run(id) == [Finished("accepted")]
     assert world.naps == [0.2, 1]
     assert world.providers.calls == ["sendgrid"]
+
+
+def test_an_answer_that_we_cannot_read_is_unknown_and_not_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("mailer.providers.sendgrid.error", broken)
+    world.providers.script["sendgrid"] = [500]
+    id = world.submit()
+    world.run(id)
+    assert world.outcomes(id) == [("sendgrid", "unknown"), ("mailgun", "accepted")]
 
 
 def test_the_same_message_under_the_same_id_is_one_message(world: World) -> None:

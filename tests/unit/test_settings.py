@@ -18,7 +18,16 @@ def test_the_defaults_are_the_documented_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "eighty"), ("MAILER_READ_TIMEOUT", "-1"), ("MAILER_RETRY_MAX", "nan")]
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("MAILER_READ_TIMEOUT", "-1"),
+        ("MAILER_RETRY_MAX", "nan"),
+        ("MAILER_READ_TIMEOUT", "0"),
+        ("MAILER_SWEEP_BATCH", "0"),
+        ("MAILER_LOG_LEVEL", "LOUD"),
+        ("MAILER_API_KEY", "a\nb"),
+    ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
@@ -47,6 +56,11 @@ def test_a_provider_is_on_when_its_settings_are_there_and_off_otherwise() -> Non
     assert list(registry.load({"MAILGUN_API_KEY": "k"})) == []
     both = {"SENDGRID_API_KEY": "SG.x", "MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "d.example"}
     assert list(registry.load(both)) == ["sendgrid", "mailgun"]
+
+
+def test_a_key_with_a_line_break_in_it_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match="SENDGRID_API_KEY"):
+        registry.load({"SENDGRID_API_KEY": "SG.x\ny"})
 
 
 def test_every_provider_declares_its_secrets() -> None:

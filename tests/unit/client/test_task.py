@@ -52,12 +52,25 @@ def test_the_id_is_there_at_once_and_is_the_tasks(task: SendEmail, published: An
     "wrong",
     [
         {"to": "nobody"}, {"subject": ""}, {"colour": "red"}, {"text": None}, {"project": 5}, {"id": "x"},
-        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"project": "a\x00"}, {"expires_at": "2020-01-01T00:00:00Z"},
     ],
 )  # fmt: skip
 def test_a_wrong_field_raises_before_anything_is_published(task: SendEmail, published: Any, wrong: Any) -> None:
     with pytest.raises(InvalidMessage):
         task.delay(**fields(**wrong))
+    assert published == []
+
+
+@pytest.mark.parametrize("call", [{"lane": "bulk"}, {"hops": "x"}, {"id": "nonsense"}, {}])
+def test_a_call_that_brings_no_message_and_names_none_is_refused(task: SendEmail, published: Any, call: Any) -> None:
+    with pytest.raises(InvalidMessage):
+        task.delay(**call)
+    assert published == []
+
+
+def test_celerys_own_expiry_is_refused_since_it_would_drop_the_mail_unseen(task: SendEmail, published: Any) -> None:
+    with pytest.raises(InvalidMessage, match="expires_at"):
+        task.apply_async(kwargs=fields(), expires=5)
     assert published == []
 
 

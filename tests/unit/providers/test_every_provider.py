@@ -41,7 +41,9 @@ def provider(request: pytest.FixtureRequest) -> Provider:
         (200, Unanswered), (201, Unanswered), (204, Unanswered),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("body", [b"", b"<html>nginx</html>", b'{"message":null,"errors":5}', b"\xff\xfe", b"[]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>nginx</html>", b'{"message":null,"errors":5}', b"\xff\xfe", b"[]", b"[" * 60_000]
+)
 def test_the_outcome_table_holds_whatever_the_body_looks_like(
     provider: Provider, status: int, kind: type[ProviderError], body: bytes
 ) -> None:

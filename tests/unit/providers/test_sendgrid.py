@@ -39,6 +39,11 @@ def test_semicolons_and_commas_in_names_are_replaced_since_they_would_split_it()
     assert body["personalizations"][0]["to"][0]["name"] == "Doe  John  Jr"
 
 
+def test_a_name_of_which_nothing_is_left_is_left_out() -> None:
+    body = payload(envelope(to={"email": "a@example.com", "name": ";"}))
+    assert body["personalizations"][0]["to"] == [{"email": "a@example.com"}]
+
+
 def test_a_file_name_beyond_ascii_is_encoded_and_one_in_ascii_is_not() -> None:
     files = [{"filename": name, "content": b"x"} for name in ("plain.txt", "fünf.txt")]
     names = [f["filename"] for f in payload(envelope(attachments=files))["attachments"]]
