@@ -44,13 +44,15 @@ requirements: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
 
-# Stamps: an environment is made once and brought up to date when a requirements file changes.
+# Stamps: an environment is made once and brought up to date when a requirements file changes. The .pth file lets its
+# Python import mailer from any folder.
 $(VENV)/bin/python:
 	@sh deploy/local/venv.sh $(PYTHON) $(VENV)
 
 $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 	@echo "installing requirements.txt ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@pwd > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mailer.pth"
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run

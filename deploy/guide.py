@@ -34,6 +34,12 @@ def curl(place: Place) -> str:
     )
 
 
+def show(place: Place, message: str) -> str:
+    """A line that shows what is known about a message when pasted."""
+    key = shlex.quote(str(place.var / "api_key"))
+    return f'curl -sS {place.api}/v1/messages/{message} -H "Authorization: Bearer $(cat {key})"'
+
+
 def python(place: Place) -> str:
     """A line that sends an email from Python when pasted."""
     return f"{_environment(place)} && {_interpreter()} -c {shlex.quote(DELAY)}"

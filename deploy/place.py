@@ -21,6 +21,9 @@ SANDBOX, SENDGRID, MAILGUN = LOOPBACK, "127.0.0.2", "127.0.0.3"
 LONGEST_VAR = 80
 
 
+_SECOND = "MAILER_VAR, PORT, FLOWER_PORT and MAILER_SANDBOX_PORT to others"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Ports and the directory below which everything is written."""
@@ -70,13 +73,15 @@ class Place:
 
     def occupy(self) -> TextIO:
         """Makes the directories and locks them until the returned file is closed. Raises LocalError."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        # The databases below it hold bodies and addresses: nobody else looks in.
+        self.var.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.logs.mkdir(exist_ok=True)
         lock = (self.var / "run.lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise LocalError(f"another `make run` uses {self.var}; set MAILER_VAR to another one") from None
+            raise LocalError(f"another `make run` is using {self.var}; for a second one set {_SECOND}") from None
         return lock
 
 

@@ -59,8 +59,8 @@ class Run:
 
     def __call__(self) -> None:
         """Runs until Stopped is raised in it."""
-        self._place.require_ports(sandbox=self._sandbox)
         with self._place.occupy():
+            self._place.require_ports(sandbox=self._sandbox)
             try:
                 self._start()
                 while True:
@@ -93,7 +93,7 @@ class Run:
         self._announce(environment)
 
     def _announce(self, environment: Environment) -> None:
-        place, said = self._place, "send one with the line above"
+        place, said, message = self._place, "send one with the line above", ""
         if self._sandbox:
             email = FirstEmail(place=place, api_key=environment.decided["MAILER_API_KEY"])
             message = email.send()
@@ -101,6 +101,8 @@ class Run:
             said = f"the first email ({message}) is in the inbox"
         tell(guide.where(place, sandbox=self._sandbox))
         tell(f"\nby HTTP:\n  {guide.curl(place)}\nfrom Python:\n  {guide.python(place)}")
+        if message:
+            tell(f"what became of the first email:\n  {guide.show(place, message)}")
         if not self._sandbox:
             tell(f"a real email, to yourself (nothing has been sent):\n  {guide.command(place)}")
         tell(f"\nready: {time.monotonic() - self._began:.1f} s, {said}. Ctrl-C stops everything.")
@@ -167,9 +169,12 @@ class Run:
             signal.signal(number, signal.SIG_IGN)
         supervisor = self._supervisor
         if supervisor is not None:
+            tell("stopping: calls that are under way may end ...")
             supervisor.terminate()
             wait_until(lambda: supervisor.pid is None, timeout=STOP_TIMEOUT)
         self._family.end()
+        if supervisor is not None:
+            tell("stopped")
 
 
 def tell(text: str) -> None:

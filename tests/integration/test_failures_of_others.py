@@ -10,6 +10,7 @@ from deploy.local.port import wait_until
 from deploy.local.postgres import PostgresCluster
 from deploy.local.process import Process
 from mailer.client.task import SendEmail
+from mailer.errors import BrokerUnavailable
 from mailer.store import Database, migrate
 from sandbox.process import Process as Sandbox
 from tests.factories import fields
@@ -68,3 +69,25 @@ def test_a_delay_call_waits_for_a_database_that_is_down(
             container.teardown()
     finally:
         cluster.remove()
+
+
+def test_a_delay_call_that_can_be_neither_stored_nor_put_off_comes_back(
+    environment: dict[str, str], send_email: SendEmail, spawn: Callable[..., Process]
+) -> None:
+    environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
+    command = ["-m", "celery", "-q", "-A", "tasks", "worker", "-Q", QUEUES, "--hostname", "w@localhost"]
+    process = spawn("worker", *command)
+    process.wait_ready(lambda: "ready." in process.log.read_text(), timeout=30)
+    with send_email.app.connection_for_write() as connection:
+        connection.default_channel.exchange_delete("celery_delayed_27")
+    send_email.delay(**fields())
+    assert wait_until(lambda: process.log.read_text().count('"broker.unavailable"') >= 2, timeout=40), process.tail(40)
+    assert depth(send_email, "mail.dead") == 0
+
+
+def test_a_call_to_a_queue_that_is_gone_is_not_said_to_be_safe(send_email: SendEmail) -> None:
+    send_email.delay(**fields())
+    with send_email.app.connection_for_write() as connection:
+        connection.default_channel.queue_delete("mail.transactional")
+    with pytest.raises(BrokerUnavailable):
+        send_email.delay(**fields())
