@@ -31,5 +31,10 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 
 beat_schedule = {
-    "sweep": {"task": SWEEP_TASK, "schedule": _settings.sweep_interval},
+    # One that waited longer than till the next one is of no use.
+    "sweep": {
+        "task": SWEEP_TASK,
+        "schedule": _settings.sweep_interval,
+        "options": {"expires": max(1.0, _settings.sweep_interval)},
+    },
 }

@@ -13,7 +13,8 @@ from mailer.outcome import Outcome
 def concerning(work: Work, provider: str | None = None) -> tuple[Breaker, ...]:
     """Return the breakers that this envelope meets: a provider's for everything, and for its own From domain."""
     scopes = ("", work.message.sender.domain)
-    return tuple(b for b in work.breakers if b.scope in scopes and provider in (None, b.provider))
+    found = (b for b in work.breakers if b.scope in scopes and provider in (None, b.provider))
+    return tuple(sorted(found, key=lambda b: (b.provider, b.scope)))
 
 
 def closed_until(work: Work) -> dict[str, datetime]:

@@ -126,21 +126,27 @@ DELIVERY_AT: dict[EnvelopeStatus, DeliveryStatus] = {
 BEFORE_EVENTS = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN})
 
 
-def after_all(event: EnvelopeInput, others: Collection[Outcome], *, in_time: bool) -> EnvelopeInput | None:
-    """Return what really follows an answer, given the outcomes of the envelope's other attempts; None for nothing.
+def after_all(
+    outcome: Outcome, event: EnvelopeInput, others: Collection[Outcome], *, in_time: bool
+) -> EnvelopeInput | None:
+    """Return what really follows an answer, given what is known of the envelope's other attempts; None for nothing.
 
     Args:
-        event: what would follow if this answer stood alone.
+        outcome: of this answer.
+        event: what would follow if nothing had changed since its call was decided.
         others: the outcomes of all other attempts, as they are known by now.
         in_time: whether the answer came before its attempt was given up as unknown.
     """
-    if event is EnvelopeInput.ACCEPT or Outcome.ACCEPTED in others:
+    known = {outcome, *others}
+    open_questions = bool(known & {Outcome.UNKNOWN, Outcome.STARTED})
+    if Outcome.ACCEPTED in known:
         return EnvelopeInput.ACCEPT
+    if Outcome.REJECTED in known and not open_questions:
+        return EnvelopeInput.FAIL
     if in_time:
         return event
-    # A late no counts only where it was the last thing that nobody knew.
-    settled = not {Outcome.UNKNOWN, Outcome.STARTED} & set(others)
-    return event if settled and event in (EnvelopeInput.RETRY, EnvelopeInput.FAIL) else None
+    # Late: only a no that leaves nothing unknown says anything new.
+    return EnvelopeInput.RETRY if event is EnvelopeInput.RETRY and not open_questions else None
 
 
 def move(status: EnvelopeStatus, event: EnvelopeInput) -> EnvelopeStatus:

@@ -130,7 +130,9 @@ class _Deadline:
         _current.deadline = None
 
     def watch(self, connection: HTTPConnection) -> None:
-        """Say which connection the call uses."""
+        """Say which connection the call uses; raise if its time was over before anything was sent."""
+        if self.over:
+            raise TimeoutError("the call's deadline passed while connecting")
         self._connection = connection
 
     def _cut(self) -> None:
@@ -168,7 +170,15 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

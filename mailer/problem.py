@@ -26,6 +26,9 @@ _WORDS = {
     "string_pattern_mismatch": "has characters that are not allowed here",
 }
 
+# More than that nobody reads, and an answer must not be larger than what was sent.
+MOST = 100
+
 _LENGTHS = {"string_too_short", "string_too_long"}
 
 
@@ -35,8 +38,9 @@ def escape(token: str) -> str:
 
 
 def problems(error: pydantic.ValidationError, given: Mapping[str, object]) -> tuple[Problem, ...]:
-    """Return every problem of a failed validation of `given`, each pointing at a place in it."""
-    return tuple(_problem(detail, given) for detail in error.errors(include_url=False, include_input=False))
+    """Return every problem (the first hundred) of a failed validation of `given`, each pointing at a place in it."""
+    found = error.errors(include_url=False, include_input=False)[:MOST]
+    return tuple(_problem(detail, given) for detail in found)
 
 
 def _problem(detail: ErrorDetails, given: Mapping[str, object]) -> Problem:

@@ -132,7 +132,11 @@ def next_step(
     begun = bool(called)
     if begun and not resting:
         return Pause(this_round + 1, _earliest(route, blocked))
-    # A new round begins: first those that did not leave us in the dark, then whoever did so longest ago.
+    # A new round begins: first those that did not leave us in the dark, then whoever did so longest ago. While one of
+    # the former is only left alone for a moment, it is waited for: the latter may have the mail already.
+    clear = [p for p in route if not _is_unknown(last.get(p))]
+    if len(clear) < len(route) and clear and all(p in blocked for p in clear):
+        return Pause(this_round + begun, min(blocked[p] for p in clear))
     for provider in sorted(route, key=lambda p: tried.index(last[p]) + 1 if _is_unknown(last.get(p)) else 0):
         if provider not in blocked:
             return Call(provider, this_round + begun)

@@ -100,8 +100,12 @@ class Settings:
 
     @property
     def lease_seconds(self) -> float:
-        """How long a claim is believed: the call, and time to write down its outcome with a database that is slow."""
-        return self.call_seconds + 15
+        """How long a claim is believed: the call, and a margin.
+
+        The margin covers a claim that waits for the database (its pool and its locks) before the call begins, and
+        clocks of two machines that differ by some seconds.
+        """
+        return self.call_seconds + 25
 
     def deadline(self, lane: Lane) -> float:
         """Seconds that a message of this lane is tried when it brings no `expires_at`."""
@@ -118,6 +122,7 @@ class Settings:
             "broker_url": self.broker_url,
             "broker_transport_options": self._transport_options(),
             "broker_connection_timeout": BROKER_TIMEOUT,
+            "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
             "task_queues": queues,
             "task_routes": {SWEEP_TASK: {"queue": SWEEP_QUEUE}},
             "task_default_queue": QUEUES[Lane.TRANSACTIONAL],

@@ -11,12 +11,13 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from mailer import alarm, log, request_id
+from mailer.client.task import Celery
 from mailer.settings import SEND_TASK, Settings
 
 # Our messages are JSON, so a worker that runs as root (a container, a fresh machine) is not the danger it warns of.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
-app = celery.Celery("tasks", events="tasks.heartbeat:Events")
+app = Celery("tasks", events="tasks.heartbeat:Events")
 app.config_from_object("celeryconfig")
 
 

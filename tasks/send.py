@@ -19,6 +19,8 @@ _log = log.get(__name__)
 
 # Seconds before a task asks again for a database that did not answer.
 _STORE_PAUSE = 5
+# Seconds that a thread keeps a call that can be neither stored nor published again.
+_LAST_RESORT_PAUSE = 20
 
 
 @app.task(name=SEND_TASK, base=SendEmail, bind=True, max_retries=None)
@@ -57,6 +59,7 @@ def _replaced(task: SendEmail, call: dict[str, Any]) -> str:
     except BrokerUnavailable:
         # What is to be done is stored; the sweep will find it.
         _log.warning("broker.unavailable", envelope_id=call["id"])
+        bootstrap.service().hasten([call["id"]])
         return "left to the sweep"
 
 
@@ -69,6 +72,7 @@ def _again(task: SendEmail, call: dict[str, Any], seconds: int, error: Exception
         _log.warning("broker.unavailable", envelope_id=call.get("id", task.request.id), error=str(unpublished))
     if names_stored(call):
         raise exceptions.Ignore  # the sweep will find it
-    # Stored nowhere: the broker must keep it. Not at once, since it counts how often it delivers.
-    time.sleep(_STORE_PAUSE)
+    # Stored nowhere: the broker must keep it. Not at once, since it counts how often it delivers before it gives up.
+    alarm.raise_alarm("message.not_stored", envelope_id=task.request.id)
+    time.sleep(_LAST_RESORT_PAUSE)
     raise exceptions.Reject("not stored", requeue=True)

@@ -15,8 +15,7 @@ from mailer.ports import HttpRequest, HttpResponse, Transport
 # A message with a thousand recipients and as many problems is far below this.
 _MAX_ANSWER = 10_000_000
 
-# States in which a message no longer moves by itself.
-_AT_REST = frozenset({"accepted", "failed", "canceled", "expired", "unknown"})
+_FINAL = frozenset({"accepted", "failed", "canceled", "expired"})
 
 
 class ServiceError(MailerError):
@@ -95,7 +94,7 @@ class Mailer:
             TimeoutError: it still moves.
         """
         end = clock() + timeout
-        while (message := self.get(id))["status"] not in _AT_REST:
+        while not _at_rest(message := self.get(id)):
             if clock() >= end:
                 raise TimeoutError(f"message {id} is still {message['status']} after {timeout:g} seconds")
             sleep(interval)
@@ -112,6 +111,12 @@ class Mailer:
         except ProviderError as error:
             raise ServiceError(f"no answer from {self._url}: {error}") from None
         return _read(answer)
+
+
+def _at_rest(message: Mapping[str, Any]) -> bool:
+    """Tell whether the message no longer moves by itself; `unknown` may be waiting for news, until a time."""
+    waiting = message["status"] == "unknown" and message["next_attempt_at"] is not None
+    return message["status"] in _FINAL or (message["status"] == "unknown" and not waiting)
 
 
 def _read(answer: HttpResponse) -> dict[str, Any]:

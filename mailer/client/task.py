@@ -88,16 +88,26 @@ def names_stored(call: Mapping[str, Any]) -> bool:
     return "id" in call and call.keys() <= _STORED and isinstance(call["id"], str) and ids.is_id(call["id"])
 
 
+class Celery(celery.Celery):
+    """A Celery whose publishers never wait for ever.
+
+    Connections for writing have timeouts of their own: a publish to a broker that hangs, or has its memory alarm on,
+    would hang too. Those for reading have none: a worker waits there for work.
+    """
+
+    def connection_for_write(self, url: str | None = None, *args: Any, **options: Any) -> Any:
+        """Return a connection with bounds."""
+        bounds: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+        if (url or self.conf.broker_url).startswith("amqp"):
+            bounds |= {"read_timeout": BROKER_TIMEOUT, "write_timeout": BROKER_TIMEOUT}
+        options["transport_options"] = bounds | (options.get("transport_options") or {})
+        return super().connection_for_write(url, *args, **options)
+
+
 def publisher(settings: Settings) -> SendEmail:
-    """Return a `send_email` that publishes with these settings and never waits for ever."""
-    app = celery.Celery("mailer", set_as_current=False)
+    """Return a `send_email` that publishes with these settings."""
+    app = Celery("mailer", set_as_current=False)
     app.conf.update(settings.celery())
-    options = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
-    if settings.broker_url.startswith("amqp"):
-        # Without them a publish to a broker that hangs, or has its memory alarm on, hangs too (trap 14).
-        options |= {"read_timeout": BROKER_TIMEOUT, "write_timeout": BROKER_TIMEOUT}
-    app.conf.broker_transport_options = app.conf.broker_transport_options | options
-    app.conf.task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
     app.conf.broker_pool_limit = settings.concurrency
     task: SendEmail = app.register_task(SendEmail())
     return task
@@ -180,7 +190,14 @@ def _id(task_id: str) -> str:
 def _headers(given: Mapping[str, Any] | None) -> dict[str, Any]:
     named = {name.lower(): value for name, value in (given or {}).items()}
     rest = {name: value for name, value in (given or {}).items() if name.lower() != request_id.HEADER}
-    return {**rest, request_id.HEADER: request_id.clean(named.get(request_id.HEADER) or request_id.current())}
+    return {**rest, request_id.HEADER: request_id.clean(named.get(request_id.HEADER) or _inherited())}
+
+
+def _inherited() -> str | None:
+    """Return the id of the request that this thread works on: ours, or that of a task of the application's own."""
+    task = celery.current_task
+    headers = (task.request.headers if task else None) or {}
+    return request_id.current() or headers.get(request_id.HEADER)
 
 
 def _summary(call: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ def payload(envelope: Envelope) -> dict[str, Any]:
     content = [("text/plain", message.text), ("text/html", message.html)]
     body: dict[str, Any] = {
         "personalizations": [{role: addresses for role, addresses in people.items() if addresses}],
-        "from": _person(message.sender),
+        "from": _named(message.sender.email, message.sender.name),
         "subject": message.subject,
         "content": [{"type": kind, "value": value} for kind, value in content if value],
         "headers": {**message.headers, "Message-ID": envelope.message_id_header},
@@ -73,7 +73,7 @@ def payload(envelope: Envelope) -> dict[str, Any]:
         },
     }
     if message.reply_to:
-        body["reply_to_list"] = [_person(a) for a in message.reply_to]
+        body["reply_to_list"] = [_named(a.email, a.name) for a in message.reply_to]
     if message.attachments:
         body["attachments"] = [_file(a) for a in message.attachments]
     if message.tags:
@@ -82,9 +82,12 @@ def payload(envelope: Envelope) -> dict[str, Any]:
 
 
 def _person(address: Address) -> dict[str, str]:
-    # Documented limitation: `;` and `,` in a name split it. A name that is null or empty is refused.
-    name = (address.name or "").replace(";", " ").replace(",", " ").strip()
-    return {"email": address.email, "name": name} if name else {"email": address.email}
+    # Documented limitation of to, cc and bcc: `;` and `,` in a name split it.
+    return _named(address.email, " ".join((address.name or "").replace(";", " ").replace(",", " ").split()))
+
+
+def _named(email: str, name: str | None) -> dict[str, str]:
+    return {"email": email, "name": name} if name else {"email": email}  # one that is null or empty is refused
 
 
 def _file(attachment: Attachment) -> dict[str, str]:

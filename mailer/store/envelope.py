@@ -72,16 +72,20 @@ def record(
         sa.select(envelopes.c.id).where(envelopes.c.id.in_(ids)).order_by(envelopes.c.id).with_for_update()
     )
     for result in results:
-        for opened in result.opened:
-            breaker.open(database, connection, opened, now=now)
-        for closed in result.closed:
-            breaker.close(connection, closed)
+        # In one order everywhere, as in claims: two workers must not wait for each other.
+        for b in sorted((*result.opened, *result.closed), key=lambda b: (b.provider, b.scope)):
+            if b in result.opened:
+                breaker.open(database, connection, b, now=now)
+            else:
+                breaker.close(connection, b)
         in_time = _finish(connection, result, was=Outcome.STARTED)
-        if not in_time and not _finish(connection, result, was=Outcome.UNKNOWN):
+        if not in_time and (
+            result.attempt.outcome is Outcome.UNKNOWN or not _finish(connection, result, was=Outcome.UNKNOWN)
+        ):
             continue
         # The first attempt, in time, has no history to ask about.
         others = _others(connection, result) if result.attempt.number > 1 or not in_time else set()
-        followed = delivery.after_all(result.move.input, others, in_time=in_time)
+        followed = delivery.after_all(result.attempt.outcome, result.move.input, others, in_time=in_time)
         if followed is None:
             continue
         holder = envelopes.c.attempt_id == result.attempt.id if in_time else idle()

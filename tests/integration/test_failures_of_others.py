@@ -81,7 +81,7 @@ def test_a_delay_call_that_can_be_neither_stored_nor_put_off_comes_back(
     with send_email.app.connection_for_write() as connection:
         connection.default_channel.exchange_delete("celery_delayed_27")
     send_email.delay(**fields())
-    assert wait_until(lambda: process.log.read_text().count('"broker.unavailable"') >= 2, timeout=40), process.tail(40)
+    assert wait_until(lambda: process.log.read_text().count('"broker.unavailable"') >= 2, timeout=60), process.tail(40)
     assert depth(send_email, "mail.dead") == 0
 
 

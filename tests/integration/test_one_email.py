@@ -14,7 +14,7 @@ from sandbox.process import Process as Sandbox
 from tests.factories import fields
 from tests.integration.conftest import copies, python
 
-LEASE = 1 + 2 * 1 + 15  # Settings.lease_seconds with the timeouts of these tests
+LEASE = 1 + 2 * 1 + 25  # Settings.lease_seconds with the timeouts of these tests
 
 
 def attempts(message: dict[str, Any]) -> list[tuple[str, int | None, str]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from itertools import product
 
-from mailer.delivery import DELIVERY_AT, FINAL, EnvelopeInput, EnvelopeStatus, move, sources, target
+import pytest
+
+from mailer.delivery import DELIVERY_AT, FINAL, EnvelopeInput, EnvelopeStatus, after_all, move, sources, target
+from mailer.outcome import Outcome
 
 S, I = EnvelopeStatus, EnvelopeInput  # noqa: E741 -- a table is read more easily in single letters
 
@@ -37,6 +40,34 @@ def test_what_the_store_asks_of_the_table_agrees_with_it() -> None:
             assert move(status, event) is target(event)
         else:
             assert move(status, event) is status
+
+
+U, N, R, A, ST = Outcome.UNKNOWN, Outcome.NOT_ACCEPTED, Outcome.REJECTED, Outcome.ACCEPTED, Outcome.STARTED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event", "others", "in_time", "follows"),
+    [
+        (N, I.RETRY, [], True, I.RETRY),
+        (N, I.RETRY, [A], True, I.ACCEPT),
+        (R, I.GIVE_UP, [U], True, I.GIVE_UP),
+        (R, I.GIVE_UP, [A], True, I.ACCEPT),
+        (R, I.GIVE_UP, [N], True, I.FAIL),  # what was unknown when the call was decided is a no by now
+        (N, I.RETRY, [], False, I.RETRY),
+        (N, I.RETRY, [U], False, None),
+        (N, I.RETRY, [ST], False, None),
+        (N, I.RETRY, [R], False, I.FAIL),
+        (N, I.EXPIRE, [], False, None),
+        (R, I.FAIL, [], False, I.FAIL),
+        (U, I.RETRY, [R], False, None),
+        (U, I.RETRY, [], False, None),
+        (A, I.ACCEPT, [U], False, I.ACCEPT),
+    ],
+)
+def test_what_follows_an_answer_depends_on_what_is_known_of_the_others(
+    outcome: Outcome, event: EnvelopeInput, others: list[Outcome], in_time: bool, follows: EnvelopeInput | None
+) -> None:
+    assert after_all(outcome, event, others, in_time=in_time) is follows
 
 
 def test_nothing_leaves_a_final_state() -> None:

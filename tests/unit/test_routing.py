@@ -92,6 +92,14 @@ def test_when_every_provider_has_an_unknown_the_next_call_waits_for_backoff() ->
     assert step(*both, Tried("sendgrid", 1, UNKNOWN)) == Pause(2, None)
 
 
+def test_after_an_unknown_a_clear_provider_is_waited_for_rather_than_asking_the_same_again() -> None:
+    unknown = Tried("sendgrid", 0, UNKNOWN)
+    assert step(unknown, closed={"mailgun": SOON}, resting=True) == Pause(1, SOON)
+    asked = Tried("mailgun", 0, NO, not_before=SOON)
+    assert step(unknown, asked, resting=True) == Pause(1, SOON)
+    assert step(unknown, asked, resting=True, closed={"mailgun": NOW}) == Pause(1, SOON)
+
+
 def test_a_provider_that_asked_for_time_is_left_alone_until_then() -> None:
     asked = Tried("sendgrid", 0, NO, not_before=SOON)
     assert step(asked, Tried("mailgun", 0, NO), resting=True) == Call("mailgun", 1)

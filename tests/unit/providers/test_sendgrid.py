@@ -35,8 +35,11 @@ def test_text_comes_before_html() -> None:
 
 
 def test_semicolons_and_commas_in_names_are_replaced_since_they_would_split_it() -> None:
-    body = payload(envelope(to={"email": "a@example.com", "name": "Doe, John; Jr"}))
-    assert body["personalizations"][0]["to"][0]["name"] == "Doe  John  Jr"
+    ann = {"email": "ann@example.com", "name": "Smith, Ann"}
+    body = payload(envelope(to={"email": "a@example.com", "name": "Doe, John; Jr"}, from_=ann, reply_to=ann))
+    assert body["personalizations"][0]["to"][0]["name"] == "Doe John Jr"
+    assert body["from"] == ann, "only the names of recipients have that limitation"
+    assert body["reply_to_list"] == [ann]
 
 
 def test_a_name_of_which_nothing_is_left_is_left_out() -> None:

@@ -239,6 +239,15 @@ def test_a_late_no_lets_an_envelope_go_on_that_rested_as_unknown(store: Store) -
     assert status(store, work.id) is EnvelopeStatus.QUEUED
 
 
+def test_a_late_unknown_changes_nothing_at_all(store: Store) -> None:
+    work = stored(store)
+    slow = claim_for(work)
+    store.claim([slow], now=NOW)
+    store.record([result(slow, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
+    assert store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW) == {}
+    assert status(store, work.id) is EnvelopeStatus.UNKNOWN
+
+
 def test_a_late_no_changes_nothing_while_something_else_is_unknown(store: Store) -> None:
     work = stored(store)
     slow = claim_for(work)
