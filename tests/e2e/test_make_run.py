@@ -222,7 +222,7 @@ def test_a_port_in_use_is_one_clear_line_and_nothing_is_left(system: MakeRun, di
 def test_a_directory_in_use_is_one_clear_line(system: MakeRun) -> None:
     second = MakeRun(system.var.parent / "unused", MAILER_VAR=str(system.var)).start()
     assert wait_until(lambda: second.ended, timeout=20)
-    assert second.line("make run: another `make run` uses")
+    assert second.line("make run: another `make run` is using")
     assert system.accepted(system.post())
 
 
