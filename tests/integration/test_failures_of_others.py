@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from deploy.local.port import wait_until
 from deploy.local.postgres import PostgresCluster
 from deploy.local.process import Process
-from mailer.client.task import SendEmail
+from deploy.local.rabbitmq import RabbitNode
+from mailer.client.task import SendEmail, publisher
 from mailer.errors import BrokerUnavailable
+from mailer.settings import Settings
 from mailer.store import Database, migrate
 from sandbox.process import Process as Sandbox
 from tests.factories import fields
@@ -91,3 +94,18 @@ def test_a_call_to_a_queue_that_is_gone_is_not_said_to_be_safe(send_email: SendE
         connection.default_channel.queue_delete("mail.transactional")
     with pytest.raises(BrokerUnavailable):
         send_email.delay(**fields())
+
+
+def test_a_broker_that_hangs_raises_within_seconds_connected_or_not(
+    rabbit: RabbitNode, settings: Settings, send_email: SendEmail
+) -> None:
+    send_email.delay(**fields())
+    rabbit.pause()
+    try:
+        for sender in (send_email, publisher(settings)):
+            begun = time.monotonic()
+            with pytest.raises(BrokerUnavailable):
+                sender.delay(**fields())
+            assert time.monotonic() - begun < 15
+    finally:
+        rabbit.resume()
