@@ -57,6 +57,21 @@ def result(claim: Claim, outcome: Outcome, move: EnvelopeInput, **changed: Any) 
     return Result(attempt=done, move=Move(id=claim.id, input=move, **following))
 
 
+def claimed(store: Store) -> tuple[Work, Claim]:
+    """Return an envelope that is being sent, and the claim on it."""
+    work = stored(store)
+    claim = claim_for(work)
+    assert store.claim([claim], now=NOW) == {work.id}
+    return work, claim
+
+
+def given_up(store: Store, move: EnvelopeInput = I.RETRY) -> tuple[Work, Claim]:
+    """Return an envelope whose attempt was given up as unknown when its lease was over, and that attempt's claim."""
+    work, claim = claimed(store)
+    store.record([result(claim, Outcome.UNKNOWN, move)], now=NOW)
+    return work, claim
+
+
 def status(store: Store, id: str) -> EnvelopeStatus:
     return store.load([id])[id].status
 
@@ -130,9 +145,7 @@ def test_a_claim_decided_on_old_knowledge_fails_even_if_the_envelope_is_queued_a
 
 
 def test_nothing_is_claimed_before_its_time(store: Store) -> None:
-    work = stored(store)
-    first = claim_for(work)
-    store.claim([first], now=NOW)
+    work, first = claimed(store)
     later = NOW + timedelta(seconds=30)
     store.record([result(first, Outcome.NOT_ACCEPTED, I.RETRY, next_attempt_at=later)], now=NOW)
     again = claim_for(store.load([work.id])[work.id])
@@ -150,9 +163,7 @@ def test_nothing_is_claimed_before_its_time(store: Store) -> None:
 def test_an_outcome_moves_the_envelope_and_its_recipients(
     store: Store, move: EnvelopeInput, envelope: str, recipient: str
 ) -> None:
-    work = stored(store)
-    mine = claim_for(work)
-    store.claim([mine], now=NOW)
+    work, mine = claimed(store)
     assert store.record([result(mine, Outcome.NOT_ACCEPTED, move)], now=NOW) == {work.id: move}
     view = store.view(work.id, project_id="default")
     assert view is not None
@@ -160,9 +171,7 @@ def test_an_outcome_moves_the_envelope_and_its_recipients(
 
 
 def test_recipients_follow_from_unknown_to_accepted(store: Store) -> None:
-    work = stored(store)
-    first = claim_for(work)
-    store.claim([first], now=NOW)
+    work, first = claimed(store)
     store.record([result(first, Outcome.UNKNOWN, I.WAIT, next_attempt_at=NOW)], now=NOW)
     second = claim_for(store.load([work.id])[work.id])
     store.claim([second], now=NOW)
@@ -174,11 +183,7 @@ def test_recipients_follow_from_unknown_to_accepted(store: Store) -> None:
 
 
 def test_a_worker_that_lost_its_claim_does_not_write_over_anothers(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    # Its lease runs out, somebody gives it up as unknown and calls the next provider.
-    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    work, slow = given_up(store)
     other = claim_for(store.load([work.id])[work.id], provider="mailgun")
     store.claim([other], now=NOW)
     # Now the slow one comes back with a no: nothing of the other's claim changes.
@@ -189,9 +194,7 @@ def test_a_worker_that_lost_its_claim_does_not_write_over_anothers(store: Store)
 
 
 def test_an_outcome_moves_the_envelope_only_for_the_attempt_that_holds_its_claim(store: Store) -> None:
-    work = stored(store)
-    mine = claim_for(work)
-    store.claim([mine], now=NOW)
+    work, mine = claimed(store)
     with store.database.write() as connection:  # nothing of ours does this; if something ever should, this holds
         connection.execute(sa.update(metadata.tables["envelopes"]).values(attempt_id=ids.new()))
     assert store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {}
@@ -199,19 +202,13 @@ def test_an_outcome_moves_the_envelope_only_for_the_attempt_that_holds_its_claim
 
 
 def test_a_late_yes_stops_the_failover_that_has_not_gone_out(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    work, slow = given_up(store)
     assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {work.id: I.ACCEPT}
     assert status(store, work.id) is EnvelopeStatus.ACCEPTED
 
 
 def test_a_late_yes_does_not_disturb_a_call_that_is_under_way(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    work, slow = given_up(store)
     store.claim([claim_for(store.load([work.id])[work.id], provider="mailgun")], now=NOW)
     assert store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW) == {}
     after = store.load([work.id])[work.id]
@@ -219,10 +216,7 @@ def test_a_late_yes_does_not_disturb_a_call_that_is_under_way(store: Store) -> N
 
 
 def test_an_answer_after_a_late_yes_ends_as_accepted_whatever_it_says(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    work, slow = given_up(store)
     other = claim_for(store.load([work.id])[work.id], provider="mailgun")
     store.claim([other], now=NOW)
     store.record([result(slow, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
@@ -231,28 +225,19 @@ def test_an_answer_after_a_late_yes_ends_as_accepted_whatever_it_says(store: Sto
 
 
 def test_a_late_no_lets_an_envelope_go_on_that_rested_as_unknown(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    store.record([result(slow, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
+    work, slow = given_up(store, I.GIVE_UP)
     assert store.record([result(slow, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == {work.id: I.RETRY}
     assert status(store, work.id) is EnvelopeStatus.QUEUED
 
 
 def test_a_late_unknown_changes_nothing_at_all(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    store.record([result(slow, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
+    work, slow = given_up(store, I.GIVE_UP)
     assert store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW) == {}
     assert status(store, work.id) is EnvelopeStatus.UNKNOWN
 
 
 def test_a_late_no_changes_nothing_while_something_else_is_unknown(store: Store) -> None:
-    work = stored(store)
-    slow = claim_for(work)
-    store.claim([slow], now=NOW)
-    store.record([result(slow, Outcome.UNKNOWN, I.RETRY)], now=NOW)
+    work, slow = given_up(store)
     other = claim_for(store.load([work.id])[work.id], provider="mailgun")
     store.claim([other], now=NOW)
     store.record([result(other, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
@@ -261,9 +246,7 @@ def test_a_late_no_changes_nothing_while_something_else_is_unknown(store: Store)
 
 
 def test_what_rests_as_unknown_can_be_neither_claimed_nor_put_off(store: Store) -> None:
-    work = stored(store)
-    mine = claim_for(work)
-    store.claim([mine], now=NOW)
+    work, mine = claimed(store)
     store.record([result(mine, Outcome.UNKNOWN, I.GIVE_UP)], now=NOW)
     rested = store.load([work.id])[work.id]
     assert store.claim([claim_for(rested)], now=NOW) == set()
@@ -305,9 +288,7 @@ def test_a_database_that_is_not_migrated_yet_is_waited_for(postgres: PostgresClu
 
 
 def test_an_outcome_is_written_once(store: Store) -> None:
-    work = stored(store)
-    mine = claim_for(work)
-    store.claim([mine], now=NOW)
+    work, mine = claimed(store)
     store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT, provider_message_id="m1")], now=NOW)
     assert store.record([result(mine, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == {}
     assert status(store, work.id) is EnvelopeStatus.ACCEPTED
@@ -353,9 +334,7 @@ def test_two_sweeps_at_once_share_the_work(store: Store) -> None:
 
 
 def test_what_is_at_rest_is_never_woken(store: Store) -> None:
-    work = stored(store)
-    mine = claim_for(work)
-    store.claim([mine], now=NOW)
+    work, mine = claimed(store)
     store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
     assert store.wake(limit=10, now=NOW + timedelta(days=365), again_at=LEASE) == []
 
@@ -368,9 +347,7 @@ def test_a_claim_is_woken_when_its_lease_is_over(store: Store) -> None:
 
 
 def open_breaker(store: Store, *, until: datetime, scope: str = "") -> Breaker:
-    work = stored(store)
-    mine = claim_for(work)
-    store.claim([mine], now=NOW)
+    work, mine = claimed(store)
     breaker = Breaker(provider="sendgrid", scope=scope, open_until=until, reason="401")
     store.record([replace(result(mine, Outcome.NOT_ACCEPTED, I.RETRY), opened=(breaker,))], now=NOW)
     return breaker
@@ -393,9 +370,7 @@ def test_a_breaker_past_its_time_is_probed_by_one_mail_only(store: Store) -> Non
 
 
 def test_an_envelope_that_is_gone_does_not_spend_the_probe(store: Store) -> None:
-    work = stored(store)
-    gone = claim_for(work)
-    store.claim([gone], now=NOW)
+    work, gone = claimed(store)
     store.record([result(gone, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
     breaker = open_breaker(store, until=NOW)
     store.claim([replace(gone, probes=(breaker,))], now=NOW)
