@@ -334,7 +334,7 @@ def test_two_sweeps_at_once_share_the_work(store: Store) -> None:
 
 
 def test_what_is_at_rest_is_never_woken(store: Store) -> None:
-    work, mine = claimed(store)
+    _, mine = claimed(store)
     store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
     assert store.wake(limit=10, now=NOW + timedelta(days=365), again_at=LEASE) == []
 
@@ -347,7 +347,7 @@ def test_a_claim_is_woken_when_its_lease_is_over(store: Store) -> None:
 
 
 def open_breaker(store: Store, *, until: datetime, scope: str = "") -> Breaker:
-    work, mine = claimed(store)
+    _, mine = claimed(store)
     breaker = Breaker(provider="sendgrid", scope=scope, open_until=until, reason="401")
     store.record([replace(result(mine, Outcome.NOT_ACCEPTED, I.RETRY), opened=(breaker,))], now=NOW)
     return breaker
@@ -370,7 +370,7 @@ def test_a_breaker_past_its_time_is_probed_by_one_mail_only(store: Store) -> Non
 
 
 def test_an_envelope_that_is_gone_does_not_spend_the_probe(store: Store) -> None:
-    work, gone = claimed(store)
+    _, gone = claimed(store)
     store.record([result(gone, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
     breaker = open_breaker(store, until=NOW)
     store.claim([replace(gone, probes=(breaker,))], now=NOW)
