@@ -37,6 +37,8 @@ class Attachment(pydantic.BaseModel):
     def _plain_name(cls, value: str) -> str:
         if found := sorted({c for c in value if c in ';,"/\\'}):
             raise PydanticCustomError("filename", f"may not contain {' '.join(found)}")
+        if not value.strip(". "):
+            raise PydanticCustomError("filename", "must name a file")
         return value
 
     @field_validator("content", mode="before")

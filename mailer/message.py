@@ -61,7 +61,7 @@ HeaderValue = Annotated[Visible, Field(min_length=1, max_length=limits.HEADER_VA
 MetadataKey = Annotated[Line, Field(min_length=1, max_length=64)]
 Mailbox = Annotated[Address, BeforeValidator(parse)]
 Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list)]
-Tag = Annotated[str, Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$")]
+Tag = Annotated[Visible, Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$")]
 
 
 class Message(pydantic.BaseModel):

@@ -16,7 +16,9 @@ from mailer.ports import Envelope
 line = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40).filter(str.strip)
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=200)
 token = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_"), min_size=1, max_size=20)
-filename = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=';,"/\\'), min_size=1, max_size=40)
+filename = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=';,"/\\'), min_size=1, max_size=40
+).filter(lambda name: name.strip(". "))
 attachment = st.fixed_dictionaries(
     {"filename": filename, "content": st.binary(min_size=1, max_size=50)},
     optional={"content_type": st.sampled_from(["text/plain", "image/png", "application/vnd.x+json"])},

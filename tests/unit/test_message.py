@@ -109,6 +109,8 @@ def test_missing_fields_are_named() -> None:
         ("expires_at", "4102444800", "/expires_at", "time"),
         ("expires_at", "tomorrow", "/expires_at", "time"),
         ("tags", "one", "/tags", "tuple_type"),
+        ("tags", [" "], "/tags/0", "blank"),
+        ("attachments", [{"filename": "..", "content": "YQ=="}], "/attachments/0/filename", "filename"),
         ("tags", ["a", "b", "c", "d"], "/tags", "too_long"),
         ("tags", ["a", "A"], "/tags", "duplicate_tag"),
         ("tags", ["x" * 129], "/tags/0", "too_long"),
