@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -78,6 +79,7 @@ messages = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Index("ix_messages_request_id", "request_id"),
 )
 
 # The body, addresses and options; read by the worker that sends it, and by nobody else on the hot path.
@@ -123,7 +125,14 @@ envelopes = Table(
     Column("wake_at", Moment),
     Column("updated_at", Moment, nullable=False),
     Column("reason", String(300)),
-    Index("ix_envelopes_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("ix_envelopes_lane_wake_at", "lane", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    # What rests without having been accepted: for whoever looks at it, and replays it.
+    Index(
+        "ix_envelopes_status_updated_at",
+        "status",
+        "updated_at",
+        postgresql_where=text("wake_at IS NULL AND status <> 'accepted'"),
+    ),
     Index("ix_envelopes_message_id", "message_id"),
     # Rows change a few times and are then at rest: room for those changes on the same page.
     postgresql_with={"fillfactor": 70},
@@ -167,6 +176,8 @@ attempts = Table(
     Column("provider_message_id", Text),
     # The provider asked us not to come back before.
     Column("not_before", Moment),
+    # When its lease was found to be over for the first time: whoever holds an answer it could not store gets a moment.
+    Column("doubted_at", Moment),
     Index("ix_attempts_envelope_id_number", "envelope_id", "number", unique=True),
     postgresql_with={"fillfactor": 80},
 )
@@ -180,4 +191,44 @@ breakers = Table(
     Column("open_until", Moment, nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("reason", String(64), nullable=False),
+)
+
+# What happened to an envelope beside its attempts: `dead` (its task), `replayed`, ...
+notes = Table(
+    "notes",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    _id("envelope_id", ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("detail", String(300), nullable=False),
+    Index("ix_notes_envelope_id", "envelope_id"),
+)
+
+# Calls of `send_email` that died on the broker before a worker had stored their message: kept whole, to be replayed.
+dead_calls = Table(
+    "dead_calls",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    Column("request_id", String(128), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("died_at", Moment, nullable=False),
+    Column("call", JSON, nullable=False),
+)
+
+# The latest sweep, one row: when it ran, what it found and did.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("ran_at", Moment, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("woken", Integer, nullable=False),
+    # Due and not woken, because the queue is full; and since when the longest waiting has been due.
+    Column("left", Integer, nullable=False),
+    Column("oldest_at", Moment),
+    Column("buried", Integer, nullable=False),
+    Column("depths", JSON, nullable=False),
 )
