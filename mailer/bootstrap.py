@@ -6,7 +6,7 @@ import random
 from functools import cache
 
 from mailer import alarm, clock
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.http import HttpTransport
 from mailer.policy import Policy
 from mailer.providers import registry
@@ -68,5 +68,5 @@ def build(settings: Settings, store: Store) -> Service:
             deadline=settings.deadline,
         ),
         alarm=alarm.raise_alarm,
-        clock=clock.now,
+        clock=clock.SharedClock(store.now, failed=(StoreUnavailable,)),
     )

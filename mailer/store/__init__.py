@@ -72,6 +72,10 @@ class Store:
         with self.database.read() as connection:
             return message.view(connection, project_id=project_id, id=id)
 
+    def now(self) -> datetime | None:
+        """Return the database's time, None where this machine's clock is everybody's."""
+        return self.database.now()
+
     def revision(self) -> str | None:
         """Return the schema revision that the database is at; also the proof that it answers."""
         return migrate.revision(self.database)
