@@ -47,6 +47,14 @@ class SendGrid:
             return Receipt(answers.printable(response.headers.get("x-message-id", "")), response.status)
         raise error(response, now=now)
 
+    def inquiry(self, _: Envelope) -> None:
+        """Return None: it has no list of messages to look into, it tells of each by an event that carries our ids."""
+        return
+
+    def found(self, _response: HttpResponse, _envelope: Envelope) -> None:
+        """Return None: it is never asked."""
+        return
+
 
 def payload(envelope: Envelope) -> dict[str, Any]:
     """Return the JSON body: one personalization, since the recipients of one message see each other."""

@@ -34,7 +34,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 def without_limit(connection: Connection) -> None:
     """Let whoever holds this connection wait as long as it takes, until it is given back."""
-    held = connection.connection.dbapi_connection
+    held: object = connection.connection.dbapi_connection
     if isinstance(held, BoundedConnection):
         held.patience = None
         connection.connection.invalidate(soft=True)

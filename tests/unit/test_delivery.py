@@ -14,7 +14,7 @@ S, I = EnvelopeStatus, EnvelopeInput  # noqa: E741 -- a table is read more easil
 # The specification, written out: rows are states, columns are inputs; a dash says that nothing moves.
 COLUMNS = (I.CLAIM, I.ACCEPT, I.RETRY, I.WAIT, I.GIVE_UP, I.FAIL, I.EXPIRE)
 TABLE = {
-    S.SCHEDULED: "-         -         -       -        -        -       expired",
+    S.SCHEDULED: "sending   -         -       -        -        failed  expired",
     S.QUEUED: "sending   accepted  -       -        unknown  failed  expired",
     S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired",
     S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -",

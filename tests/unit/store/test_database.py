@@ -40,11 +40,16 @@ def test_a_server_that_stops_in_the_middle_of_a_transaction_is_given_up_too(
     postgres: PostgresCluster, postgres_url: str
 ) -> None:
     database = Database(postgres_url, timeout=1)
-    try:
-        with pytest.raises(StoreUnavailable), database.write() as connection:
+
+    def stop_in_the_middle() -> None:
+        with database.write() as connection:
             connection.execute(sa.text("SELECT 1"))
             postgres.pause()
             connection.execute(sa.text("SELECT 1"))
+
+    try:
+        with pytest.raises(StoreUnavailable):
+            stop_in_the_middle()
     finally:
         postgres.resume()
     database.close()
