@@ -111,5 +111,6 @@ def _reset(end: socket.socket) -> None:
     """Tear a connection down; whoever reads there wakes too."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        end.shutdown(socket.SHUT_RDWR)
+        # Reading only: that wakes our reader and says nothing. Writing too would send a polite end before the reset.
+        end.shutdown(socket.SHUT_RD)
     end.close()

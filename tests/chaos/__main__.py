@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.chaos import cluster, plain, rolling
+from tests.chaos import plain, rolling
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import run
 from tests.chaos.verdict import Verdict
@@ -40,7 +40,6 @@ def _runs(options: argparse.Namespace) -> Iterator[tuple[bool, Verdict]]:
                 if options.fault in f"{fault.name} ({database})":
                     yield True, run(fault, database=database, seed=seed, **load)
         special: list[tuple[str, bool, Callable[[], Verdict]]] = [
-            ("cluster", True, lambda seed=seed: cluster.run(seed=seed, **load)),  # type: ignore[misc]
             ("rolling", True, lambda seed=seed: rolling.run(seed=seed, mails=options.mails * 3, rate=200)),  # type: ignore[misc]
             ("plain", False, lambda seed=seed: plain.run(seed=seed, **load)),  # type: ignore[misc]
         ]

@@ -123,5 +123,5 @@ def _states(system: System) -> dict[str, sa.Row[tuple[object, ...]]]:
 
 
 def _inbox(system: System) -> closing[sqlite3.Connection]:
-    [path] = (system.base / "sandbox").glob("*.db")
+    [path] = (system.base / "sandbox").rglob("*.db")
     return closing(sqlite3.connect(path, timeout=30))
