@@ -1,4 +1,4 @@
-"""`make chaos`: every fault in full, with a table. ARGS: `--fault NAME` (part of it), `--seeds 3`, `--mails 2000`, ..."""
+"""`make chaos`: every fault in full, with a table. ARGS="--fault NAME --seeds 3 --mails 2000" chooses."""
 
 from __future__ import annotations
 

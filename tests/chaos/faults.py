@@ -249,10 +249,26 @@ def clock_jumps(system: System, rng: random.Random) -> None:
         system.start(worker)
 
 
-_BROKER: Callable[[System], list[Proxy | None]] = lambda s: [s.to_broker]
-_DATABASE: Callable[[System], list[Proxy | None]] = lambda s: [s.to_database]
-_PROVIDERS: Callable[[System], list[Proxy | None]] = lambda s: [s.to_sendgrid, s.to_mailgun]
-_SENDGRID: Callable[[System], list[Proxy | None]] = lambda s: [s.to_sendgrid]
+def broker(system: System) -> list[Proxy | None]:
+    """Return the workers' line to the broker."""
+    return [system.to_broker]
+
+
+def database(system: System) -> list[Proxy | None]:
+    """Return the workers' line to the database."""
+    return [system.to_database]
+
+
+def sendgrid(system: System) -> list[Proxy | None]:
+    """Return the workers' line to SendGrid."""
+    return [system.to_sendgrid]
+
+
+def providers(system: System) -> list[Proxy | None]:
+    """Return the workers' lines to both providers."""
+    return [system.to_sendgrid, system.to_mailgun]
+
+
 _SERVER = ("postgresql",)
 
 FAULTS: tuple[Fault, ...] = (
@@ -273,13 +289,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="stop-beat", strike=stop(beat, 8)),
     Fault(name="stop-database", strike=stop_database, databases=_SERVER),
     Fault(name="stop-rabbit", strike=stop_rabbit),
-    Fault(name="cut-worker-broker", strike=line(_BROKER, 6, cut=True)),
-    Fault(name="hang-worker-broker", strike=line(_BROKER, 25, cut=False)),
-    Fault(name="cut-worker-database", strike=line(_DATABASE, 8, cut=True), databases=_SERVER),
-    Fault(name="hang-worker-database", strike=line(_DATABASE, 20, cut=False), databases=_SERVER),
-    Fault(name="cut-worker-providers", strike=line(_PROVIDERS, 6, cut=True)),
-    Fault(name="hang-worker-sendgrid", strike=line(_SENDGRID, 8, cut=False)),
-    Fault(name="hang-worker-providers, fail", strike=line(_PROVIDERS, 6, cut=False), on_unknown="fail", twice=False),
+    Fault(name="cut-worker-broker", strike=line(broker, 6, cut=True)),
+    Fault(name="hang-worker-broker", strike=line(broker, 25, cut=False)),
+    Fault(name="cut-worker-database", strike=line(database, 8, cut=True), databases=_SERVER),
+    Fault(name="hang-worker-database", strike=line(database, 20, cut=False), databases=_SERVER),
+    Fault(name="cut-worker-providers", strike=line(providers, 6, cut=True)),
+    Fault(name="hang-worker-sendgrid", strike=line(sendgrid, 8, cut=False)),
+    Fault(name="hang-worker-providers, fail", strike=line(providers, 6, cut=False), on_unknown="fail", twice=False),
     Fault(name="sendgrid-accepts-and-hangs", strike=provider("sendgrid", mode="hang", accepts=True)),
     Fault(name="sendgrid-accepts-and-hangs, fail", strike=provider("sendgrid", mode="hang", accepts=True),
           on_unknown="fail", twice=False),

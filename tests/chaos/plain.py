@@ -68,7 +68,7 @@ def _worker(system: System, environment: dict[str, str], name: str) -> Process:
 
 
 def _received(system: System) -> dict[str, int]:
-    with closing(sqlite3.connect(system.base / "sandbox" / "sandbox.db", timeout=30)) as inbox:
+    with closing(sqlite3.connect(system.sandbox_file, timeout=30)) as inbox:
         rows: list[Any] = inbox.execute("select recipients, count(*) from mail group by recipients").fetchall()
     return dict(rows)
 

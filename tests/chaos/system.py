@@ -88,6 +88,12 @@ class System:
         """The API's address."""
         return f"http://127.0.0.1:{self.api_port}"
 
+    @property
+    def sandbox_file(self) -> Path:
+        """Where the sandbox keeps what the providers took in; read directly, it has thousands of mails."""
+        [path] = (self.base / "sandbox").rglob("sandbox.db")
+        return path
+
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m mailer`."""
         return subprocess.run(
@@ -103,7 +109,8 @@ class System:
 
     def start(self, process: Process) -> None:
         """Start one of our processes and wait until it is ready."""
-        begun = process.log.stat().st_size if process.log.exists() else 0
+        # The log holds earlier lives too; one that is running already has written its line since it was started.
+        begun = process.log.stat().st_size if process.log.exists() and not process.running else 0
         process.start()
         if process is self.web:
             process.wait_ready(lambda: port.answers(self.api_port), timeout=60)

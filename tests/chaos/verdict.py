@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -110,7 +111,7 @@ def judge(
     )
 
 
-def _states(system: System) -> dict[str, sa.Row[tuple[object, ...]]]:
+def _states(system: System) -> dict[str, Any]:
     database = Database(system.environment["DATABASE_URL"])
     query = sa.select(envelopes.c.id, envelopes.c.wake_at, envelopes.c.reason, envelopes.c.possible_duplicates)
     try:
@@ -123,5 +124,5 @@ def _states(system: System) -> dict[str, sa.Row[tuple[object, ...]]]:
 
 
 def _inbox(system: System) -> closing[sqlite3.Connection]:
-    [path] = (system.base / "sandbox").rglob("*.db")
+    path = system.sandbox_file
     return closing(sqlite3.connect(path, timeout=30))
