@@ -106,6 +106,14 @@ class Provider(Protocol):
         """
         ...
 
+    def probe(self) -> HttpRequest:
+        """Return a request that sends and changes nothing, whose answer tells whether our key may send."""
+        ...
+
+    def diagnose(self, response: HttpResponse) -> str | None:
+        """Return what the answer to `probe` says is wrong, in a few words for the operator; None: nothing."""
+        ...
+
 
 class Transport(Protocol):
     """Carries one request and returns the answer, whatever its status."""
