@@ -6,6 +6,8 @@ import random
 from functools import cache
 
 from mailer import alarm, clock
+from mailer.client.task import publisher
+from mailer.desk import Desk
 from mailer.errors import ConfigurationError
 from mailer.http import HttpTransport
 from mailer.policy import Policy
@@ -15,6 +17,7 @@ from mailer.routing import Routing
 from mailer.service import Service, Terms
 from mailer.settings import Settings
 from mailer.store import Database, Store
+from mailer.store.desk import Records
 
 
 @cache
@@ -37,6 +40,12 @@ def service() -> Service:
         ConfigurationError: no provider has its settings, or one is wrong.
     """
     return build(settings(), store())
+
+
+@cache
+def desk() -> Desk:
+    """Return the operator's use cases of this process; they need no provider."""
+    return Desk(records=Records(store().database), task=publisher(settings()), clock=clock.now)
 
 
 def build(settings: Settings, store: Store) -> Service:
