@@ -74,6 +74,12 @@ def tell(story: Story, *, now: datetime) -> list[Line]:
     ]
 
 
+def at_rest(story: Story) -> bool:
+    """Tell whether nothing will happen by itself any more."""
+    m = story.message
+    return m.status in FINAL or (m.status is EnvelopeStatus.UNKNOWN and m.next_attempt_at is None)
+
+
 def people(message: MessageView) -> str:
     """Return the recipients masked, the first few of them."""
     shown = [f"{r.role} {masking.address(r.email)}" for r in message.recipients[:_SHOWN_RECIPIENTS]]
@@ -126,7 +132,7 @@ def _attempt(a: Attempt) -> str:
 def _present(story: Story, *, now: datetime) -> Line:
     m = story.message
     because = f" ({m.reason})" if m.reason else ""
-    if m.status in FINAL or (m.status is EnvelopeStatus.UNKNOWN and m.next_attempt_at is None):
+    if at_rest(story):
         return Line(m.updated_at, "rests", f"rests as {m.status}{because}{_doubt(m)}")
     if story.wake_at is not None and story.wake_at < now:
         return Line(now, "overdue", f"{m.status}{because}, and nobody woke it for {_seconds(now - story.wake_at)}")
