@@ -14,7 +14,7 @@ from mailer.errors import ProviderError, StoreUnavailable
 from mailer.http import HttpTransport
 from mailer.ports import HttpResponse, Provider, Transport
 from mailer.settings import Settings
-from mailer.store.desk import Records
+from mailer.store import Store
 
 _WARN, _FAIL = 2.0, 10.0
 # A Date header says whole seconds: the middle of it is the best guess.
@@ -66,12 +66,12 @@ class Providers:
             self.offsets[name] = (said + _HALF - middle).total_seconds()
 
 
-def clocks(providers: Providers, records: Records) -> Finding:
+def clocks(providers: Providers, store: Store) -> Finding:
     """Compare our clock with the database's and with what the providers said: leases and retries depend on it."""
     offsets = dict(providers.offsets)
     try:
         asked = clock.now()
-        theirs = records.clock()
+        theirs = store.now()
         if theirs is not None:
             offsets["database"] = (theirs - (asked + (clock.now() - asked) / 2)).total_seconds()
     except StoreUnavailable:

@@ -9,35 +9,34 @@ from cli.output import span
 from mailer import clock, masking
 from mailer.errors import StoreUnavailable
 from mailer.settings import Settings
-from mailer.store import migrate
-from mailer.store.desk import Records
+from mailer.store import Store, migrate
 
 _MIGRATE = "run: python -m mailer migrate"
 # Beat's tick, the queue's and the worker's own time, on top of some intervals.
 _INTERVALS, _SLACK = 3, 10
 
 
-def checks(settings: Settings, records: Records) -> list[Check]:
+def checks(settings: Settings, store: Store) -> list[Check]:
     """Return the checks."""
     return [
-        Check("database", lambda: _database(settings, records)),
-        Check("revision", lambda: _revision(records)),
-        Check("sweep", lambda: _sweep(settings, records, clock.now())),
+        Check("database", lambda: _database(settings, store)),
+        Check("revision", lambda: _revision(store)),
+        Check("sweep", lambda: _sweep(settings, store, clock.now())),
     ]
 
 
-def _database(settings: Settings, records: Records) -> Finding:
+def _database(settings: Settings, store: Store) -> Finding:
     where = masking.text(settings.database)
     try:
-        records.clock()
+        store.now()
     except StoreUnavailable as error:
         return failed("database", f"{where} does not answer ({error})", "start it, or correct DATABASE_URL")
     return ok("database", f"{where} answers")
 
 
-def _revision(records: Records) -> Finding:
+def _revision(store: Store) -> Finding:
     try:
-        known, current = migrate.revisions(), migrate.revision(records.database)
+        known, current = migrate.revisions(), migrate.revision(store.database)
     except StoreUnavailable:
         return failed("revision", "unknown: the database does not answer", "see database")
     if current == known[0]:
@@ -52,10 +51,10 @@ def _revision(records: Records) -> Finding:
     )  # fmt: skip
 
 
-def _sweep(settings: Settings, records: Records, now: datetime) -> Finding:
+def _sweep(settings: Settings, store: Store, now: datetime) -> Finding:
     cure = "beat or the workers of mail.sweep are not running"
     try:
-        swept = records.swept()
+        swept = store.last_sweep()
     except StoreUnavailable:
         return failed("sweep", "unknown: the database does not answer, or is not migrated", "see database, revision")
     if swept is None:
@@ -63,7 +62,9 @@ def _sweep(settings: Settings, records: Records, now: datetime) -> Finding:
     age = (now - swept.ran_at).total_seconds()
     if age > _INTERVALS * settings.sweep_interval + _SLACK:
         return failed("sweep", f"ran {span(age)} ago, and is to run every {span(settings.sweep_interval)}", cure)
-    if swept.left:
-        since = f", the oldest due for {span((now - swept.oldest_at).total_seconds())}" if swept.oldest_at else ""
-        return warning("sweep", f"left {swept.left} for later{since}: the queues are full", "start more workers")
+    if swept.left.count:
+        since = (
+            f", the oldest due for {span((now - swept.left.oldest_at).total_seconds())}" if swept.left.oldest_at else ""
+        )
+        return warning("sweep", f"left {swept.left.count} for later{since}: the queues are full", "start more workers")
     return ok("sweep", f"ran {span(max(age, 0.0))} ago")

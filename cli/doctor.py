@@ -11,8 +11,7 @@ from mailer import bootstrap, masking
 from mailer.errors import ConfigurationError
 from mailer.providers import registry
 from mailer.settings import Settings
-from mailer.store import Database
-from mailer.store.desk import Records
+from mailer.store import Database, Store
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "bold red"}
 # Those that ask at once each hold a connection.
@@ -51,7 +50,7 @@ def _findings() -> list[Finding]:
 
 
 def _of(settings: Settings) -> list[Finding]:
-    records = Records(Database(settings.database, pool_size=_CONNECTIONS))
+    store = Store(Database(settings.database, pool_size=_CONNECTIONS))
     findings: list[Finding] = []
     try:
         configured = registry.load()
@@ -63,12 +62,12 @@ def _of(settings: Settings) -> list[Finding]:
         [
             *check_place.checks(settings),
             *check_broker.checks(settings),
-            *check_store.checks(settings, records),
+            *check_store.checks(settings, store),
             *providers.checks(),
         ]
     )
     # After the providers: it is their answers that tell the time.
-    findings += examine([Check("clock", lambda: check_provider.clocks(providers, records))])
+    findings += examine([Check("clock", lambda: check_provider.clocks(providers, store))])
     return findings
 
 

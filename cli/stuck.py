@@ -15,6 +15,7 @@ from mailer.standstill import Kind, Stillness
 _WORDS = {
     Kind.OVERDUE: "overdue: nobody woke it (sweep or broker)",
     Kind.PAST_LEASE: "sending past its lease: its worker is gone",
+    Kind.BACKLOG: "in the queue: no worker has taken it yet",
     Kind.RETRY: "waits for a retry",
     Kind.LEFT_ALONE: "waits: every provider is left alone",
     Kind.NEWS: "unknown, waits for news",
@@ -93,5 +94,5 @@ def _when(until: datetime | None, now: datetime) -> str:
 def _swept(found: Stillness) -> str:
     if found.swept is None:
         return "never ran"
-    left = f" and left {found.swept.left} for later" if found.swept.left else ""
+    left = f" and left {found.swept.left.count} for later" if found.swept.left.count else ""
     return f"ran {ago(found.swept.ran_at, found.at)}{left}"

@@ -10,7 +10,8 @@ import typer
 from cli.output import Json, console, document, say
 from mailer import bootstrap, clock, masking
 from mailer.desk import Traced
-from mailer.story import DeadCall, Line, Story, tell
+from mailer.ledger import DeadCall
+from mailer.story import Line, Story, tell
 
 _STYLES = {
     "rests": "bold", "overdue": "bold red", "doubted": "yellow", "late": "yellow", "pause": "dim", "dead": "red",

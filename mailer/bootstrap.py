@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from pathlib import Path
 
 from mailer import alarm, clock
 from mailer.client.task import publisher
+from mailer.courier import Courier, Terms
 from mailer.desk import Desk
-from mailer.errors import ConfigurationError
+from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.http import HttpTransport
 from mailer.policy import Policy
 from mailer.providers import registry
+from mailer.recorder import Recorder
 from mailer.retry import Backoff
 from mailer.routing import Routing
-from mailer.service import Service, Terms
+from mailer.service import Defaults, Service
 from mailer.settings import Settings
+from mailer.spool import Spool
 from mailer.store import Database, Store
 from mailer.store.desk import Records
 
@@ -45,7 +49,8 @@ def service() -> Service:
 @cache
 def desk() -> Desk:
     """Return the operator's use cases of this process; they need no provider."""
-    return Desk(records=Records(store().database), task=publisher(settings()), clock=clock.now)
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Desk(records=Records(store().database), task=publisher(settings()), clock=now)
 
 
 def build(settings: Settings, store: Store) -> Service:
@@ -55,7 +60,15 @@ def build(settings: Settings, store: Store) -> Service:
         raise ConfigurationError(
             "no provider is configured: set SENDGRID_API_KEY, or MAILGUN_API_KEY and MAILGUN_DOMAIN"
         )
-    return Service(
+    now = clock.SharedClock(store.now, failed=(StoreUnavailable,))
+    policy = Policy(
+        backoff=Backoff(settings.retry_base, settings.retry_max),
+        unknown_limit=settings.unknown_limit,
+        wait_seconds=settings.wait_seconds,
+        grace=settings.sweep_grace,
+        uniform=random.uniform,
+    )
+    courier = Courier(
         store=store,
         providers=providers,
         transport=HttpTransport(
@@ -64,18 +77,27 @@ def build(settings: Settings, store: Store) -> Service:
             total_timeout=settings.call_seconds,
         ),
         routing=Routing.parse(settings.routing, providers=registry.NAMES),
-        policy=Policy(
-            backoff=Backoff(settings.retry_base, settings.retry_max),
-            unknown_limit=settings.unknown_limit,
-            wait_seconds=settings.wait_seconds,
-            grace=settings.sweep_grace,
-            uniform=random.uniform,
-        ),
+        policy=policy,
         terms=Terms(
+            call_seconds=settings.call_seconds,
             lease_seconds=settings.lease_seconds,
+            doubt_seconds=settings.doubt_seconds,
             breaker_seconds=settings.breaker_seconds,
-            deadline=settings.deadline,
+        ),
+        recorder=Recorder(
+            store=store,
+            spool=Spool(Path(settings.var) / "spool", alarm=alarm.raise_alarm),
+            alarm=alarm.raise_alarm,
+            clock=now,
         ),
         alarm=alarm.raise_alarm,
-        clock=clock.now,
+        clock=now,
+    )
+    return Service(
+        store=store,
+        courier=courier,
+        policy=policy,
+        defaults=Defaults(deadline=settings.deadline, on_unknown=settings.on_unknown),
+        alarm=alarm.raise_alarm,
+        clock=now,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mailer import log
-from mailer.errors import ProviderError, Unanswered
+from mailer.errors import ProviderError, TemporarilyRefused, Unanswered
 from mailer.ledger import Attempt
 from mailer.outcome import Outcome
 from mailer.ports import HttpRequest, HttpResponse, Provider, Receipt, Transport
@@ -23,12 +23,19 @@ def make(
     provider: Provider,
     transport: Transport,
     clock: Callable[[], datetime],
+    latest: datetime,
     timer: Callable[[], float] = time.monotonic,
 ) -> tuple[Attempt, ProviderError | None]:
-    """Send the request; return the attempt with its outcome, and the error unless it was accepted."""
+    """Send the request; return the attempt with its outcome, and the error unless it was accepted.
+
+    Not after `latest`: whoever was stopped between claim and call (a database that hung, a machine that slept) has
+    lost the right to call.
+    """
     begun = timer()
     error: ProviderError | None = None
     try:
+        if clock() > latest:
+            raise TemporarilyRefused("late_start")
         response = transport.send(request)
         receipt = _receipt(provider, response, now=clock())
     except ProviderError as failure:

@@ -87,6 +87,8 @@ _S, _I = EnvelopeStatus, EnvelopeInput
 # Every (state, input) that moves; all the others leave the state as it is: events come late and twice.
 _MOVES: dict[tuple[EnvelopeStatus, EnvelopeInput], EnvelopeStatus] = {
     (_S.QUEUED, _I.CLAIM): _S.SENDING,
+    # Once its time has come.
+    (_S.SCHEDULED, _I.CLAIM): _S.SENDING,
     # An envelope that waits for news is claimed again once its deadline has passed.
     (_S.UNKNOWN, _I.CLAIM): _S.SENDING,
     (_S.SENDING, _I.ACCEPT): _S.ACCEPTED,
@@ -103,6 +105,7 @@ _MOVES: dict[tuple[EnvelopeStatus, EnvelopeInput], EnvelopeStatus] = {
     (_S.UNKNOWN, _I.GIVE_UP): _S.UNKNOWN,
     (_S.SENDING, _I.FAIL): _S.FAILED,
     (_S.QUEUED, _I.FAIL): _S.FAILED,
+    (_S.SCHEDULED, _I.FAIL): _S.FAILED,
     (_S.SENDING, _I.EXPIRE): _S.EXPIRED,
     (_S.QUEUED, _I.EXPIRE): _S.EXPIRED,
     (_S.SCHEDULED, _I.EXPIRE): _S.EXPIRED,

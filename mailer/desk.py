@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailer import ids
-from mailer.client.task import SendEmail
+from mailer.client.task import SendEmail, names_stored
 from mailer.errors import InvalidMessage
+from mailer.ledger import DeadCall
 from mailer.replay import Group, Order, Plan, Published, Wanted
 from mailer.request_id import HEADER
 from mailer.standstill import Stillness
 from mailer.store.desk import Records
-from mailer.story import DeadCall, Story
+from mailer.story import Story
 
 # Envelopes that one transaction moves.
 _BATCH = 500
@@ -90,15 +91,20 @@ class Desk:
             dead = self._records.dead_call(id)
             if dead is None:
                 continue  # somebody else was faster
-            try:
-                self._publish(dead)
-            except InvalidMessage as error:
-                refused.append((id, str(error)))
+            if problem := self._publish(dead):
+                refused.append((id, problem))
                 continue
             # After it is published: dying in between publishes it twice, and the same id stores it once.
             self._records.forget([id])
             done.append(id)
         return Published(ids=tuple(done), refused=tuple(refused))
 
-    def _publish(self, dead: DeadCall) -> None:
-        self._task.apply_async(kwargs=dict(dead.call), task_id=dead.id, headers={HEADER: dead.request_id})
+    def _publish(self, dead: DeadCall) -> str | None:
+        """Publish one; return why it cannot be."""
+        if names_stored(dead.call) and not self._records.stories_of_id(dead.call["id"])[0]:
+            return f"names message {dead.call['id']}, which the database does not know"
+        try:
+            self._task.apply_async(kwargs=dict(dead.call), task_id=dead.id, headers={HEADER: dead.request_id})
+        except InvalidMessage as error:
+            return str(error)
+        return None

@@ -106,6 +106,8 @@ def _failure(error: requests.RequestException, *, left: bool, cut: bool) -> Prov
 
 # The connection that each thread's call uses, for its deadline to cut.
 _current = threading.local()
+# Those of all threads.
+_running: set[_Deadline] = set()
 
 
 class _Deadline:
@@ -116,17 +118,19 @@ class _Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.over = False
-        self._timer = threading.Timer(seconds, self._cut)
+        self._timer = threading.Timer(seconds, self.cut)
         self._timer.daemon = True
         self._connection: HTTPConnection | None = None
 
     def __enter__(self) -> _Deadline:
         _current.deadline = self
+        _running.add(self)
         self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        _running.discard(self)
         _current.deadline = None
 
     def watch(self, connection: HTTPConnection) -> None:
@@ -135,7 +139,8 @@ class _Deadline:
             raise TimeoutError("the call's deadline passed while connecting")
         self._connection = connection
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """End the call now."""
         self.over = True
         found = self._connection.sock if self._connection is not None else None
         if found is not None:
@@ -144,6 +149,18 @@ class _Deadline:
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
             except OSError:
                 return  # it has just ended by itself
+
+
+def cut_running() -> int:
+    """End every call of this process that is under way, as its own deadline would; return how many.
+
+    For a process that is about to be killed: a call that ends as *unknown* now is written down, one that is killed is
+    found out when its lease is over.
+    """
+    running = list(_running)
+    for deadline in running:
+        deadline.cut()
+    return len(running)
 
 
 class _Watched:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailer.address import Address
 from mailer.delivery import FINAL, DeliveryStatus, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
@@ -27,6 +29,7 @@ class Submission:
     project_id: str
     request_id: str
     message: Message
+    on_unknown: OnUnknown
     created_at: datetime
     expires_at: datetime
     wake_at: datetime
@@ -50,6 +53,7 @@ class Attempt:
     error: str | None = None
     provider_message_id: str | None = None
     not_before: datetime | None = None
+    doubted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +164,56 @@ class Due:
     id: str
     lane: Lane
     request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """What is due and nobody has woken.
+
+    Attributes:
+        count: how many, counted up to a bound that is of no interest beyond.
+        oldest_at: since when the longest waiting has been due; None: nothing is.
+    """
+
+    count: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What one sweep found and did.
+
+    Attributes:
+        seconds: how long it took.
+        woken: envelopes published.
+        buried: dead tasks accounted for.
+        left: what is still due, because a queue is full or the time was over.
+        depths: how many messages waited in each queue, by its name, before anything was woken.
+    """
+
+    ran_at: datetime
+    seconds: float
+    woken: int
+    buried: int
+    left: Overdue
+    depths: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadCall:
+    """A call of `send_email` that died on the broker before its message was stored.
+
+    Attributes:
+        reason: what the broker says of its death, e.g. `rejected`, `delivery_limit`.
+        call: its keyword arguments, or under `raw` whatever it was instead.
+    """
+
+    id: str
+    project_id: str
+    request_id: str
+    reason: str
+    died_at: datetime
+    call: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,8 @@ class Message(pydantic.BaseModel):
     tags: Annotated[tuple[Tag, ...], Field(max_length=limits.TAGS, validate_default=True)] = ()
     metadata: dict[MetadataKey, Text] = {}
     lane: Lane = Lane.TRANSACTIONAL
-    on_unknown: OnUnknown = OnUnknown.FAILOVER
+    # None: what the operator chose for the lane.
+    on_unknown: OnUnknown | None = None
     expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
 
     @classmethod
@@ -122,7 +123,7 @@ class Message(pydantic.BaseModel):
             reply_to=tuple(Address.model_construct(**a) for a in given.pop("reply_to", ())),
             tags=tuple(given.pop("tags", ())),
             lane=Lane(given.pop("lane", Lane.TRANSACTIONAL)),
-            on_unknown=OnUnknown(given.pop("on_unknown", OnUnknown.FAILOVER)),
+            on_unknown=OnUnknown(chosen) if (chosen := given.pop("on_unknown", None)) else None,
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             attachments=tuple(files),
             **given,

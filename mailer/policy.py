@@ -13,6 +13,9 @@ from mailer.outcome import Outcome
 from mailer.retry import Backoff
 from mailer.routing import Pause, Tried
 
+# Seconds after which a provider that left us in the dark is first asked; then after twice, four times, ... as many.
+FIRST_LOOK = 30.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -56,7 +59,8 @@ class Policy:
                 return Move(id=work.id, input=EnvelopeInput.GIVE_UP, reason=reason)
             if work.on_unknown is OnUnknown.WAIT:
                 at = min(now + timedelta(seconds=self.wait_seconds), work.expires_at)
-                return Move(id=work.id, input=EnvelopeInput.WAIT, next_attempt_at=at, wake_at=at, reason=reason)
+                look_at = min(now + timedelta(seconds=FIRST_LOOK), at)
+                return Move(id=work.id, input=EnvelopeInput.WAIT, next_attempt_at=at, wake_at=look_at, reason=reason)
         return self._again(work, (*earlier, attempt), closed_until=closed_until, reason=reason, now=now)
 
     def over(self, work: Work, *, unknowns: int) -> Move:
@@ -73,6 +77,11 @@ class Policy:
             # Not all at the very second at which somebody may be called again.
             at = pause.until + timedelta(seconds=self.uniform(0, self.backoff.base))
         return min(at, work.expires_at)
+
+    def look_at(self, work: Work, *, now: datetime) -> datetime:
+        """Return when to ask again for news: as long again as its latest attempt is old, or when the waiting ends."""
+        age = max((now - work.attempts[-1].started_at).total_seconds(), FIRST_LOOK)
+        return min(now + timedelta(seconds=age), work.next_attempt_at or now)
 
     def wake_at(self, at: datetime) -> datetime:
         """Return when the sweep takes a wake-up that was due `at` for lost."""

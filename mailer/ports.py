@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from mailer.address import Address
-from mailer.delivery import EnvelopeInput, Role
-from mailer.ledger import Claim, Due, MessageView, Move, Recipient, Result, Submission, Work
+from mailer.delivery import EnvelopeInput, Lane, Role
+from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
 
 
@@ -31,6 +31,18 @@ class Envelope:
     message: Message
     recipients: tuple[Recipient, ...]
     request_id: str
+
+    @classmethod
+    def of_work(cls, work: Work, *, attempt_id: str) -> Envelope:
+        """Return what one call of this envelope carries."""
+        return cls(
+            id=work.id,
+            attempt_id=attempt_id,
+            project_id=work.project_id,
+            message=work.message,
+            recipients=work.recipients,
+            request_id=work.request_id,
+        )
 
     def of(self, role: Role) -> list[Address]:
         """Return the addresses with this role, in order."""
@@ -114,6 +126,14 @@ class Provider(Protocol):
         """Return what the answer to `probe` says is wrong, in a few words for the operator; None: nothing."""
         ...
 
+    def inquiry(self, envelope: Envelope) -> HttpRequest | None:
+        """Return the request that asks whether a mail of this envelope was taken; None if this one cannot be asked."""
+        ...
+
+    def found(self, response: HttpResponse, envelope: Envelope) -> str | None:
+        """Return the provider's id of the mail if the answer proves that the envelope's attempt was taken."""
+        ...
+
 
 class Transport(Protocol):
     """Carries one request and returns the answer, whatever its status."""
@@ -159,11 +179,39 @@ class Store(Protocol):
         ...
 
     def hasten(self, ids: Sequence[str], *, at: datetime) -> None:
-        """Let the sweep look after these at a time."""
+        """Let the sweep look after these no later than at a time."""
         ...
 
-    def wake(self, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+    def look_again(self, id: str, *, at: datetime) -> None:
+        """Let the sweep look after one that waits for news at a time."""
+        ...
+
+    def doubt(self, id: str, *, attempt_id: str, wake_at: datetime, now: datetime) -> None:
+        """Write down that an attempt's lease was found to be over."""
+        ...
+
+    def wake(self, *, lane: Lane, limit: int, now: datetime, again_at: datetime) -> list[Due]:
         """Return envelopes whose wake-up is due, each to one caller."""
+        ...
+
+    def overdue(self, *, now: datetime) -> Overdue:
+        """Return how much is due that nobody has woken."""
+        ...
+
+    def note_sweep(self, sweep: Sweep) -> None:
+        """Remember the latest sweep."""
+        ...
+
+    def bury(self, id: str, *, reason: str, move: Move | None, now: datetime) -> bool:
+        """Mark an envelope whose task died."""
+        ...
+
+    def deaths(self, id: str) -> int:
+        """Return how often an envelope's task has died."""
+        ...
+
+    def keep_call(self, call: DeadCall) -> None:
+        """Keep a call that died before its message was stored."""
         ...
 
     def view(self, id: str, *, project_id: str) -> MessageView | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from mailer.delivery import Lane
+from mailer.delivery import Lane, OnUnknown
 from mailer.errors import ConfigurationError
 from mailer.ports import ProviderSetting
 
@@ -24,6 +24,9 @@ SWEEP_TASK = "tasks.sweep"
 
 # Seconds an application waits for the broker before it is told that the broker is not there.
 BROKER_TIMEOUT = 2.0
+
+
+_ON_UNKNOWN = tuple(choice.value for choice in OnUnknown)
 
 
 def _setting(env: str, default: Any, *, secret: bool = False, least: float = 0, among: tuple[str, ...] = ()) -> Any:
@@ -62,6 +65,9 @@ class Settings:
     retry_max: float = _setting("MAILER_RETRY_MAX", 900.0, least=1)
     breaker_seconds: float = _setting("MAILER_BREAKER_SECONDS", 60.0)
     unknown_limit: int = _setting("MAILER_UNKNOWN_LIMIT", 4, least=1)
+    # What a message's `on_unknown` is when it does not say.
+    on_unknown_transactional: str = _setting("MAILER_ON_UNKNOWN_TRANSACTIONAL", "failover", among=_ON_UNKNOWN)
+    on_unknown_bulk: str = _setting("MAILER_ON_UNKNOWN_BULK", "failover", among=_ON_UNKNOWN)
     # `on_unknown=wait`: how long to wait for news before failing over. Mailgun's pages are complete after half an hour.
     wait_seconds: float = _setting("MAILER_WAIT_SECONDS", 2400.0)
     # How long a message without `expires_at` is tried.
@@ -71,6 +77,10 @@ class Settings:
     sweep_batch: int = _setting("MAILER_SWEEP_BATCH", 500, least=1)
     # How long past its time a wake-up counts as lost and the sweep repeats it.
     sweep_grace: float = _setting("MAILER_SWEEP_GRACE", 60.0)
+    # The sweep adds nothing to a queue that holds so many.
+    sweep_depth: int = _setting("MAILER_SWEEP_DEPTH", 5_000, least=1)
+    # How long a worker that is asked to end lets its calls run; a supervisor should wait 5 more before it kills.
+    shutdown_seconds: float = _setting("MAILER_SHUTDOWN_SECONDS", 25.0, least=1)
     concurrency: int = _setting("MAILER_CONCURRENCY", 16, least=1)
 
     @classmethod
@@ -100,12 +110,17 @@ class Settings:
 
     @property
     def lease_seconds(self) -> float:
-        """How long a claim is believed: the call, and a margin.
+        """How long a claim is believed: the call, and the time until it begins (a claim may wait for the database)."""
+        return self.call_seconds + 15
 
-        The margin covers a claim that waits for the database (its pool and its locks) before the call begins, and
-        clocks of two machines that differ by some seconds.
-        """
-        return self.call_seconds + 25
+    @property
+    def doubt_seconds(self) -> float:
+        """How long, once its lease is over, an attempt is left to a worker that may still hold its answer."""
+        return 10.0
+
+    def on_unknown(self, lane: Lane) -> OnUnknown:
+        """What happens to a message of this lane that does not say itself when a provider leaves us in the dark."""
+        return OnUnknown((self.on_unknown_bulk if lane is Lane.BULK else self.on_unknown_transactional).lower())
 
     def deadline(self, lane: Lane) -> float:
         """Seconds that a message of this lane is tried when it brings no `expires_at`."""
@@ -181,7 +196,7 @@ def _read(setting: Mapping[str, Any], kind: type, environ: Mapping[str, str]) ->
     if not raw:
         return None
     if kind is str:
-        if setting["among"] and raw.upper() not in setting["among"]:
+        if setting["among"] and raw.lower() not in (choice.lower() for choice in setting["among"]):
             raise ConfigurationError(f"{env} must be one of {', '.join(setting['among'])}")
         if not raw.isprintable():
             raise ConfigurationError(f"{env} may not hold line breaks or control characters")

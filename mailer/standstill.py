@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from mailer.ledger import Breaker
+from mailer.ledger import Breaker, Sweep
 
 
 class Kind(StrEnum):
@@ -14,6 +14,7 @@ class Kind(StrEnum):
 
     OVERDUE = "overdue"  # its wake-up is past its time: nobody woke it
     PAST_LEASE = "past_lease"  # its worker is gone, and nobody has noticed yet
+    BACKLOG = "backlog"  # its time has come, and no worker has taken it yet
     RETRY = "retry"  # every provider refused for now; it comes back by itself
     LEFT_ALONE = "left_alone"  # nobody could be called: every provider is left alone
     NEWS = "news"  # unknown, waiting for news from the provider
@@ -63,15 +64,6 @@ class Still:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """The latest sweep: when it ran, and how many it left for the next because the queue was full."""
-
-    ran_at: datetime
-    left: int
-    oldest_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stillness:
     """All that stands still.
 
@@ -87,7 +79,7 @@ class Stillness:
     standstills: tuple[Standstill, ...]
     examples: tuple[Still, ...]
     breakers: tuple[Breaker, ...]
-    swept: Swept | None
+    swept: Sweep | None
 
     @property
     def wrong(self) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from mailer import masking
 from mailer.delivery import FINAL, EnvelopeStatus
@@ -27,30 +26,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadCall:
-    """A call of `send_email` that died on the broker before its message was stored."""
-
-    id: str
-    project_id: str
-    request_id: str
-    reason: str
-    died_at: datetime
-    call: Mapping[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A message with all that happened to it.
-
-    Attributes:
-        doubted: attempts whose lease was found to be over before their answer came, with when that was.
-    """
+    """A message with all that happened to it."""
 
     message: MessageView
     route: tuple[str, ...]
     wake_at: datetime | None
     notes: tuple[Note, ...]
-    doubted: Mapping[str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +81,8 @@ def _attempts(story: Story) -> Iterator[Line]:
         yield Line(a.started_at, "attempt", _attempt(a))
         if a.outcome is not Outcome.STARTED:
             before = a.started_at + timedelta(milliseconds=a.duration_ms or 0)
-        if a.id in story.doubted:
-            yield Line(story.doubted[a.id], "doubted", f"attempt {a.number}: no answer when its lease was over")
+        if a.doubted_at is not None:
+            yield Line(a.doubted_at, "doubted", f"attempt {a.number}: no answer when its lease was over")
         if _late(a):
             at = a.started_at + timedelta(milliseconds=a.duration_ms or 0)
             yield Line(at, "late", f"attempt {a.number}: its answer ({a.outcome}) came late")

@@ -1,12 +1,17 @@
-"""`tasks.sweep`: wake what nobody woke. The store decides what is due; the broker is only told."""
+"""`tasks.sweep`: wake what nobody woke, account for what died. The store decides what is due."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 from mailer import bootstrap, log
-from mailer.client.task import wake
+from mailer.client.task import depths, wake
+from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, StoreUnavailable
 from mailer.ledger import Due
-from mailer.settings import SWEEP_TASK
+from mailer.settings import QUEUES, SWEEP_TASK
+from tasks import dead
 from tasks.app import app
 from tasks.send import send_email
 
@@ -18,17 +23,46 @@ _AGAIN = 10
 
 @app.task(name=SWEEP_TASK)
 def sweep() -> str:
-    """Publish every envelope whose wake-up is due, in one bounded batch."""
-    settings = bootstrap.settings()
+    """Publish envelopes whose wake-up is due, as many as the queues and the time until the next sweep allow."""
+    begun = time.monotonic()
     try:
-        due = bootstrap.service().sweep(limit=settings.sweep_batch, again_in=settings.sweep_grace * _AGAIN)
-        woken = _publish(due)
-    except StoreUnavailable as error:
-        _log.warning("store.unavailable", error=str(error))  # beat comes again
+        return _sweep(begun)
+    except (StoreUnavailable, BrokerUnavailable) as error:
+        _log.warning("sweep.unavailable", error=f"{type(error).__name__}: {error}")  # beat comes again
         return "unavailable"
-    if due:
-        _log.info("sweep", due=len(due), woken=woken)
-    return f"woke {woken} of {len(due)}"
+
+
+def _sweep(begun: float) -> str:
+    service, settings = bootstrap.service(), bootstrap.settings()
+    waiting = depths(send_email, settings)
+    until = begun + max(settings.sweep_interval * 0.8, 1)
+    woken = sum(_wake_lane(lane, waiting, until) for lane in Lane)
+    buried = dead.bury(until=until)
+    seconds = round(time.monotonic() - begun, 3)
+    done = service.note_sweep(seconds=seconds, woken=woken, buried=buried, depths=waiting)
+    oldest = (done.ran_at - done.left.oldest_at).total_seconds() if done.left.oldest_at else 0
+    say = _log.info if woken or buried or done.left.count else _log.debug
+    say(
+        "sweep", woken=woken, buried=buried, left=done.left.count, oldest_seconds=round(oldest), depths=waiting,
+        seconds=seconds,
+    )  # fmt: skip
+    return f"woke {woken}, buried {buried}, left {done.left.count}"
+
+
+def _wake_lane(lane: Lane, waiting: Mapping[str, int], until: float) -> int:
+    """Wake in batches until nothing is due, the queue is full or the time is over; return how many."""
+    service, settings = bootstrap.service(), bootstrap.settings()
+    # What is due in a long queue has most likely been waiting there all the time: waking it again only makes it longer.
+    room = settings.sweep_depth - waiting[QUEUES[lane]]
+    woken = 0
+    while room > woken and time.monotonic() < until:
+        limit = min(settings.sweep_batch, room - woken)
+        due = service.sweep(lane=lane, limit=limit, again_in=settings.sweep_grace * _AGAIN)
+        published = _publish(due)
+        woken += published
+        if published < limit:
+            break
+    return woken
 
 
 def _publish(due: list[Due]) -> int:

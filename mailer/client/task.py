@@ -106,11 +106,16 @@ class Celery(celery.Celery):
 
 def publisher(settings: Settings) -> SendEmail:
     """Return a `send_email` that publishes with these settings."""
-    app = Celery("mailer", set_as_current=False)
-    app.conf.update(settings.celery())
+    app = _app(settings)
     app.conf.broker_pool_limit = settings.concurrency
     task: SendEmail = app.register_task(SendEmail())
     return task
+
+
+def _app(settings: Settings) -> Celery:
+    app = Celery("mailer", set_as_current=False)
+    app.conf.update(settings.celery())
+    return app
 
 
 def wake(task: SendEmail, id: str, *, lane: Lane, request_id: str) -> None:
@@ -128,6 +133,33 @@ def ping(task: SendEmail) -> None:
         raise BrokerUnavailable(type(error).__name__) from error
 
 
+def depths(task: SendEmail, settings: Settings) -> dict[str, int]:
+    """Return how many messages wait in each lane's queue, by its name. A queue that is gone is declared again.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer.
+    """
+    try:
+        with task.app.connection_for_write() as connection:
+            return {name: _depth(connection, name) for name in QUEUES.values()}
+    except amqp.exceptions.NotFound:
+        declare(settings)
+        return dict.fromkeys(QUEUES.values(), 0)
+    except _BROKER_ERRORS as error:
+        raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
+
+
+def _depth(connection: Any, name: str) -> int:
+    count: int = connection.default_channel.queue_declare(name, passive=True).message_count
+    return count
+
+
+def dead_queue() -> kombu.Queue:
+    """Return the queue of what the broker gave up on."""
+    exchange = kombu.Exchange(DEAD_EXCHANGE, type="topic")
+    return kombu.Queue(DEAD_QUEUE, exchange, routing_key=DEAD_QUEUE, queue_arguments={"x-queue-type": "quorum"})
+
+
 def declare(settings: Settings) -> None:
     """Declare every exchange and queue, and with RabbitMQ the topology of delayed tasks.
 
@@ -138,7 +170,8 @@ def declare(settings: Settings) -> None:
         ConfigurationError: a queue exists with other arguments.
         BrokerUnavailable: the broker does not answer.
     """
-    app = publisher(settings).app
+    # Without a task: in a worker, a second `send_email` would take the place of the one that runs.
+    app = _app(settings)
     try:
         with app.connection_for_write() as connection:
             _declare(app, connection, rabbit=settings.broker_url.startswith("amqp"))
@@ -154,9 +187,7 @@ def queues(app: celery.Celery, *, rabbit: bool) -> list[kombu.Queue]:
     """Return every queue that there is to be, with our arguments."""
     found = list(app.amqp.queues.values())
     if rabbit:
-        dead = kombu.Exchange(DEAD_EXCHANGE, type="topic")
-        kept = {"x-queue-type": "quorum"}
-        found.append(kombu.Queue(DEAD_QUEUE, dead, routing_key=DEAD_QUEUE, queue_arguments=kept))
+        found.append(dead_queue())
     return found
 
 

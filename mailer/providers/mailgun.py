@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar
-from urllib.parse import quote
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
 
 from urllib3.filepost import encode_multipart_formdata
 
@@ -36,7 +36,6 @@ class Mailgun:
         domain = quote(values["MAILGUN_DOMAIN"], safe="")
         self._domain = values["MAILGUN_DOMAIN"]
         self._base = f"{values['MAILER_MAILGUN_URL'].rstrip('/')}/v3/{domain}"
-        self._url = f"{self._base}/messages"
 
     def request(self, envelope: Envelope) -> HttpRequest:
         """Return the request that sends this envelope."""
@@ -46,7 +45,7 @@ class Mailgun:
             "Content-Type": content_type,
             "X-Request-ID": envelope.request_id,
         }
-        return HttpRequest("POST", self._url, headers, body)
+        return HttpRequest("POST", f"{self._base}/messages", headers, body)
 
     def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
         """Return the receipt of a 200 that carries an id and says "Queued"; raise the error of anything else.
@@ -76,6 +75,30 @@ class Mailgun:
             return None
         # A wrong address answers 200 too, with other words.
         return answers.unexpected(response)
+
+    def inquiry(self, envelope: Envelope) -> HttpRequest:
+        """Return the request for the events of this envelope's `Message-ID`, which Mailgun keeps without brackets.
+
+        Source: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events. The pages are complete
+        only after about half an hour, so an empty one proves nothing.
+        """
+        query = urlencode({"message-id": envelope.message_id_header.strip("<>"), "limit": 50})
+        return HttpRequest("GET", f"{self._base}/events?{query}", {"Authorization": f"Basic {self._auth}"}, b"")
+
+    def found(self, response: HttpResponse, envelope: Envelope) -> str | None:
+        """Return the mail's id if an event says that the envelope's very attempt was taken in."""
+        data = answers.parse(response) if response.status == 200 else None
+        items = data.get("items") if isinstance(data, dict) else None
+        for item in items if isinstance(items, list) else ():
+            # `rejected` is Mailgun's word for a mail that it did not take after all.
+            if isinstance(item, dict) and item.get("event") != "rejected" and _attempt(item) == envelope.attempt_id:
+                return envelope.message_id_header
+        return None
+
+
+def _attempt(event: Mapping[str, Any]) -> str | None:
+    ours = event.get("user-variables")
+    return ours.get("mailer_attempt_id") if isinstance(ours, dict) else None
 
 
 def form(envelope: Envelope) -> list[Field]:

@@ -61,6 +61,14 @@ class SendGrid:
             return answers.unexpected(response)
         return None if "mail.send" in data["scopes"] else "SENDGRID_API_KEY may not send: it lacks the scope mail.send"
 
+    def inquiry(self, _: Envelope) -> None:
+        """Return None: it has no list of messages to look into, it tells of each by an event that carries our ids."""
+        return
+
+    def found(self, _response: HttpResponse, _envelope: Envelope) -> None:
+        """Return None: it is never asked."""
+        return
+
 
 def payload(envelope: Envelope) -> dict[str, Any]:
     """Return the JSON body: one personalization, since the recipients of one message see each other."""

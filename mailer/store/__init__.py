@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from mailer.delivery import EnvelopeInput
-from mailer.ledger import Claim, Due, MessageView, Move, Result, Submission, Work
-from mailer.store import envelope, message, migrate
+from mailer.delivery import EnvelopeInput, Lane
+from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Result, Submission, Sweep, Work
+from mailer.store import dead, envelope, message, migrate, sweep
 from mailer.store.database import Database
 
 __all__ = ["Database", "Store"]
@@ -57,20 +57,64 @@ class Store:
         with self.database.write() as connection:
             return envelope.postpone(connection, id, seen=seen, until=until, wake_at=wake_at, now=now)
 
+    def look_again(self, id: str, *, at: datetime) -> None:
+        """Let the sweep look after an envelope that waits for news at a time."""
+        with self.database.write() as connection:
+            envelope.look_again(connection, id, at=at)
+
+    def doubt(self, id: str, *, attempt_id: str, wake_at: datetime, now: datetime) -> None:
+        """Write down that an attempt's lease was found to be over, and let the sweep look again at `wake_at`."""
+        with self.database.write() as connection:
+            envelope.doubt(connection, id, attempt_id=attempt_id, wake_at=wake_at, now=now)
+
     def hasten(self, ids: Sequence[str], *, at: datetime) -> None:
         """Let the sweep look after these at a time: their wake-up could not be published."""
         with self.database.write() as connection:
             envelope.hasten(connection, ids, at=at)
 
-    def wake(self, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
-        """Return envelopes whose wake-up is due, each to one caller, and put it off to `again_at`."""
+    def wake(self, *, lane: Lane, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+        """Return envelopes of a lane whose wake-up is due, each to one caller, and put it off to `again_at`."""
         with self.database.write() as connection:
-            return envelope.wake(connection, limit=limit, now=now, again_at=again_at)
+            return envelope.wake(connection, lane=lane, limit=limit, now=now, again_at=again_at)
+
+    def overdue(self, *, now: datetime) -> Overdue:
+        """Return how much is due that nobody has woken."""
+        with self.database.read() as connection:
+            return sweep.overdue(connection, now=now)
+
+    def note_sweep(self, done: Sweep) -> None:
+        """Remember the latest sweep."""
+        with self.database.write() as connection:
+            sweep.note(self.database, connection, done)
+
+    def last_sweep(self) -> Sweep | None:
+        """Return the latest sweep; None: there was none yet."""
+        with self.database.read() as connection:
+            return sweep.last(connection)
+
+    def bury(self, id: str, *, reason: str, move: Move | None, now: datetime) -> bool:
+        """Note the death of an envelope's task, and move the envelope; tell whether it moved."""
+        with self.database.write() as connection:
+            return dead.bury(connection, id, reason=reason, move=move, now=now)
+
+    def deaths(self, id: str) -> int:
+        """Return how often an envelope's task has died."""
+        with self.database.read() as connection:
+            return dead.deaths(connection, id)
+
+    def keep_call(self, call: DeadCall) -> None:
+        """Keep a call that died before its message was stored; once, however often it is told."""
+        with self.database.write() as connection:
+            dead.keep(self.database, connection, call)
 
     def view(self, id: str, *, project_id: str) -> MessageView | None:
         """Return what is known about a message of this project."""
         with self.database.read() as connection:
             return message.view(connection, project_id=project_id, id=id)
+
+    def now(self) -> datetime | None:
+        """Return the database's time, None where this machine's clock is everybody's."""
+        return self.database.now()
 
     def revision(self) -> str | None:
         """Return the schema revision that the database is at; also the proof that it answers."""

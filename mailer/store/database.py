@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from mailer.errors import StoreUnavailable
+from mailer.store.bounded import BoundedConnection
+
+# Seconds that a statement may take, and that a caller waits for a connection or a lock.
+TIMEOUT = 10.0
 
 
 class Database:
@@ -22,10 +27,11 @@ class Database:
     Args:
         url: SQLAlchemy's, `postgresql+psycopg://...` or `sqlite:///...`.
         pool_size: connections kept open, at least the threads that use them.
+        timeout: seconds that a statement, a lock or a free connection is waited for.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
-        self.engine = _sqlite(url) if url.startswith("sqlite") else _postgres(url, pool_size)
+    def __init__(self, url: str, *, pool_size: int = 5, timeout: float = TIMEOUT) -> None:
+        self.engine = _sqlite(url, timeout) if url.startswith("sqlite") else _postgres(url, pool_size, timeout)
         # Several queries of one read must see one moment: PostgreSQL's default would show each its own.
         one_moment = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._reader = self.engine.execution_options(**one_moment)
@@ -45,6 +51,14 @@ class Database:
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return an INSERT that knows ON CONFLICT: the same words, but each dialect has its own class."""
         return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+    def now(self) -> datetime | None:
+        """Return the server's time, None where the database is a file and this machine's clock is everybody's."""
+        if self.engine.dialect.name == "sqlite":
+            return None
+        with self.read() as connection:
+            moment: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+            return moment
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -71,19 +85,19 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailable(type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else "pool") from error
 
 
-def _postgres(url: str, pool_size: int) -> Engine:
-    return sa.create_engine(
+def _postgres(url: str, pool_size: int, timeout: float) -> Engine:
+    milliseconds = round(timeout * 1000)
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=10,
+        pool_timeout=timeout,
         pool_pre_ping=True,  # a connection that died while pooled is replaced before it is used
         hide_parameters=True,  # addresses and bodies stay out of error messages
         connect_args={
             "connect_timeout": 5,
-            # What the server can bound, and a network that swallows packets. A server that is stopped in its tracks
-            # (SIGSTOP) is not noticed by any of these.
-            "options": "-c statement_timeout=15000 -c lock_timeout=10000 -c timezone=UTC",
+            # What the server can bound, and a network that swallows packets.
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -91,19 +105,29 @@ def _postgres(url: str, pool_size: int) -> Engine:
         },
     )
 
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: object, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        # The server has the first word: its own timeout is a clear answer, ours ends the connection.
+        connection = BoundedConnection.connect(*args, **options)
+        connection.patience = timeout + 3
+        return connection
 
-def _sqlite(url: str) -> Engine:
+    return engine
+
+
+def _sqlite(url: str, timeout: float) -> Engine:
     path = sa.make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 10})
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": timeout})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: object) -> None:
         # The driver's own BEGIN is switched off: it comes too late and is never IMMEDIATE.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Queries about calls that died on the broker before their message was stored."""
+"""Queries of the operator about calls that died on the broker before their message was stored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from mailer.ledger import DeadCall
 from mailer.replay import Group, Wanted
 from mailer.store.tables import dead_calls
-from mailer.story import DeadCall
 
 
 def groups(connection: Connection, wanted: Wanted) -> list[Group]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-import sqlalchemy as sa
-
+from mailer.ledger import DeadCall
 from mailer.replay import Group, Order, Plan, Wanted
-from mailer.standstill import Stillness, Swept
+from mailer.standstill import Stillness
 from mailer.store import dead_call, replay, standstill, story
 from mailer.store.database import Database
-from mailer.story import DeadCall, Story
+from mailer.story import Story
 
 
 class Records:
@@ -19,19 +18,6 @@ class Records:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-
-    def clock(self) -> datetime | None:
-        """Return what time it is at the database; None if it is a file and has no clock of its own."""
-        with self.database.read() as connection:
-            if connection.dialect.name != "postgresql":
-                return None
-            at: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-            return at.astimezone(UTC)
-
-    def swept(self) -> Swept | None:
-        """Return the latest sweep, None if there was none yet."""
-        with self.database.read() as connection:
-            return standstill.swept(connection)
 
     def stillness(self, *, limit: int, now: datetime) -> Stillness:
         """Return what does not move, with up to `limit` examples of each kind."""

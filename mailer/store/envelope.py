@@ -145,15 +145,29 @@ def hasten(connection: Connection, ids: Sequence[str], *, at: datetime) -> None:
     connection.execute(statement.values(wake_at=at))
 
 
-def wake(connection: Connection, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
-    """Return up to `limit` envelopes whose wake-up is due, the longest waiting first, and put it off to `again_at`.
+def look_again(connection: Connection, id: str, *, at: datetime) -> None:
+    """Let the sweep look after an envelope that waits for news at a time, if it still does."""
+    waiting = (envelopes.c.status == EnvelopeStatus.UNKNOWN.value, envelopes.c.next_attempt_at.is_not(None))
+    connection.execute(sa.update(envelopes).where(envelopes.c.id == id, *waiting).values(wake_at=at))
+
+
+def doubt(connection: Connection, id: str, *, attempt_id: str, wake_at: datetime, now: datetime) -> None:
+    """Write down that an attempt's lease was found to be over, and let the sweep look again at `wake_at`."""
+    fresh = (attempts.c.id == attempt_id, attempts.c.outcome == Outcome.STARTED.value, attempts.c.doubted_at.is_(None))
+    if connection.execute(sa.update(attempts).where(*fresh).values(doubted_at=now)).rowcount == 1:
+        holder = (envelopes.c.id == id, envelopes.c.attempt_id == attempt_id)
+        connection.execute(sa.update(envelopes).where(*holder).values(wake_at=wake_at))
+
+
+def wake(connection: Connection, *, lane: Lane, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+    """Return up to `limit` envelopes of a lane whose wake-up is due and put it off to `again_at`; the oldest first.
 
     Safe to run twice at once: each envelope is returned to one caller.
     """
     # A common table expression: PostgreSQL runs it once, where it may run a subquery with LIMIT several times.
     due = (
         sa.select(envelopes.c.id)
-        .where(envelopes.c.wake_at <= now)
+        .where(envelopes.c.lane == lane.value, envelopes.c.wake_at <= now)
         .order_by(envelopes.c.wake_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -169,8 +183,12 @@ def wake(connection: Connection, *, limit: int, now: datetime, again_at: datetim
 
 
 def _claimable() -> sa.ColumnElement[bool]:
-    """The condition that an envelope waits for a call: queued, or unknown with a time set; not at rest as unknown."""
-    waiting = sa.and_(envelopes.c.status == EnvelopeStatus.UNKNOWN.value, envelopes.c.next_attempt_at.is_not(None))
+    """The condition that an envelope waits for a call: queued, or scheduled or unknown with a time set.
+
+    One that rests as unknown has none.
+    """
+    timed = [EnvelopeStatus.UNKNOWN.value, EnvelopeStatus.SCHEDULED.value]
+    waiting = sa.and_(envelopes.c.status.in_(timed), envelopes.c.next_attempt_at.is_not(None))
     return sa.or_(envelopes.c.status == EnvelopeStatus.QUEUED.value, waiting)
 
 

@@ -102,14 +102,14 @@ def _attempt(row: Row[Any]) -> Attempt:
         id=row.id, number=row.number, round=row.round, provider=row.provider, started_at=row.started_at,
         lease_until=row.lease_until, possible_duplicate=row.possible_duplicate, outcome=Outcome(row.outcome),
         duration_ms=row.duration_ms, status_code=row.status_code, error_code=row.error_code, error=row.error,
-        provider_message_id=row.provider_message_id, not_before=row.not_before,
+        provider_message_id=row.provider_message_id, not_before=row.not_before, doubted_at=row.doubted_at,
     )  # fmt: skip
 
 
 def _message_row(s: Submission) -> dict[str, Any]:
     return {
         "id": s.id, "project_id": s.project_id, "request_id": s.request_id, "lane": s.message.lane.value,
-        "on_unknown": s.message.on_unknown.value, "fingerprint": s.message.fingerprint,
+        "on_unknown": s.on_unknown.value, "fingerprint": s.message.fingerprint,
         "created_at": s.created_at, "expires_at": s.expires_at,
     }  # fmt: skip
 

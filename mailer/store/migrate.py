@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from mailer.store import bounded
 from mailer.store.database import Database
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -29,7 +30,10 @@ def upgrade(database: Database) -> None:
     config = _config()
     with database.write() as connection:
         if connection.dialect.name == "postgresql":
+            # A large table takes its time.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            bounded.without_limit(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

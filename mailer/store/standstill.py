@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 
 from mailer.delivery import EnvelopeStatus
 from mailer.ledger import Breaker
-from mailer.standstill import Kind, Standstill, Still, Stillness, Swept
-from mailer.store.tables import breakers, dead_calls, envelopes, sweeps
+from mailer.standstill import Kind, Standstill, Still, Stillness
+from mailer.store import sweep
+from mailer.store.tables import breakers, dead_calls, envelopes
 
 # Past its time by more than that, an envelope is stuck; by less, the sweep is about to come.
 LATE = timedelta(minutes=1)
@@ -26,20 +27,15 @@ def look(connection: Connection, *, limit: int, now: datetime) -> Stillness:
     examples = [s for kind in dict.fromkeys(f.kind for f in found) for s in _examples(connection, kind, limit, now=now)]
     return Stillness(
         at=now, moving=moving, standstills=tuple(found), examples=tuple(examples), breakers=_open(connection, now=now),
-        swept=swept(connection),
+        swept=sweep.last(connection),
     )  # fmt: skip
-
-
-def swept(connection: Connection) -> Swept | None:
-    """Return the latest sweep, None if there was none yet."""
-    row = connection.execute(sa.select(sweeps.c.ran_at, sweeps.c.left, sweeps.c.oldest_at)).one_or_none()
-    return None if row is None else Swept(ran_at=row.ran_at, left=row.left, oldest_at=row.oldest_at)
 
 
 def _classified(now: datetime) -> sa.Subquery:
     """Every envelope that is not at rest, with the kind of its standstill."""
     e = envelopes.c
     over, waiting = e.wake_at <= now, e.next_attempt_at > now
+    ready = sa.func.coalesce(e.next_attempt_at, e.updated_at)
     kind = sa.case(
         (sa.and_(over, e.status == EnvelopeStatus.SENDING.value), Kind.PAST_LEASE.value),
         (over, Kind.OVERDUE.value),
@@ -47,6 +43,7 @@ def _classified(now: datetime) -> sa.Subquery:
         # Put off without having been tried: only providers that are left alone do that.
         (sa.and_(waiting, e.status == EnvelopeStatus.QUEUED.value, e.attempts == 0), Kind.LEFT_ALONE.value),
         (sa.and_(waiting, e.status == EnvelopeStatus.QUEUED.value), Kind.RETRY.value),
+        (sa.and_(ready <= now - LATE, e.status == EnvelopeStatus.QUEUED.value), Kind.BACKLOG.value),
         else_=_MOVING,
     )
     since = sa.case((over, e.wake_at), else_=e.updated_at)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from mailer.store import message
-from mailer.store.tables import attempts, envelopes, messages, notes
+from mailer.store.tables import envelopes, messages, notes
 from mailer.story import Note, Story
 
 
@@ -39,11 +39,7 @@ def _story(connection: Connection, id: str, project_id: str) -> Story | None:
         return None
     envelope = connection.execute(sa.select(envelopes.c.route, envelopes.c.wake_at).where(envelopes.c.id == id)).one()
     written = sa.select(notes).where(notes.c.envelope_id == id).order_by(notes.c.at, notes.c.id)
-    doubts = sa.select(attempts.c.id, attempts.c.doubted_at).where(
-        attempts.c.envelope_id == id, attempts.c.doubted_at.is_not(None)
-    )
     return Story(
         message=view, route=tuple(envelope.route), wake_at=envelope.wake_at,
         notes=tuple(Note(at=n.at, kind=n.kind, detail=n.detail) for n in connection.execute(written)),
-        doubted={d.id: d.doubted_at for d in connection.execute(doubts)},
     )  # fmt: skip

@@ -25,7 +25,7 @@ S, I, D = EnvelopeStatus, EnvelopeInput, DeliveryStatus  # noqa: E741 -- a table
 # The specification, written out: rows are states, columns are inputs; a dash says that nothing moves.
 COLUMNS = (I.CLAIM, I.ACCEPT, I.RETRY, I.WAIT, I.GIVE_UP, I.FAIL, I.EXPIRE, I.REPLAY)
 TABLE = {
-    S.SCHEDULED: "-         -         -       -        -        -       expired  -",
+    S.SCHEDULED: "sending   -         -       -        -        failed  expired  -",
     S.QUEUED: "sending   accepted  -       -        unknown  failed  expired  -",
     S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired  -",
     S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -        queued",

@@ -17,21 +17,12 @@ from mailer.delivery import EnvelopeStatus
 from mailer.desk import Desk
 from mailer.replay import Order, Wanted
 from mailer.settings import Settings
-from mailer.store import Database, Store
 from mailer.store.desk import Records
 from mailer.store.tables import dead_calls
 from tests.factories import NOW, fields
-from tests.unit.test_service import NO_CONNECTION, READ_TIMEOUT, World
+from tests.unit.world import NO_CONNECTION, READ_TIMEOUT, World
 
 ORDER = Order(who="ann", why="", deadline=lambda _: 86_400)
-
-
-@pytest.fixture
-def world(sqlite_url: str) -> Iterator[World]:
-    """Give a world on SQLite; what depends on the database is tested with the store, on both kinds."""
-    database = Database(sqlite_url)
-    yield World(Store(database))
-    database.close()
 
 
 @pytest.fixture
@@ -175,3 +166,12 @@ def test_a_dead_call_that_is_not_valid_any_more_is_kept_and_named(
     assert "expires_at" in done.refused[0][1]
     assert desk.plan_dead(Wanted())[1] == [id]
     assert published == []
+
+
+def test_a_dead_call_that_names_a_message_nobody_knows_is_kept(world: World, desk: Desk) -> None:
+    gone = bury(world, {"id": ids.new(), "lane": "bulk"})
+    raw = bury(world, {"raw": "not ours", "headers": "{}"})
+    done = desk.replay_dead([gone, raw])
+    assert (done.ids, [id for id, _ in done.refused]) == ((), [gone, raw])
+    known = bury(world, {"id": world.submit(), "lane": "transactional"})
+    assert desk.replay_dead([known]).ids == (known,)

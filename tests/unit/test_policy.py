@@ -89,12 +89,13 @@ def test_fail_still_fails_over_what_was_certainly_not_accepted() -> None:
     assert after(attempt("sendgrid", NO), on_unknown=OnUnknown.FAIL).provider == "mailgun"
 
 
-def test_wait_rests_as_unknown_until_its_deadline() -> None:
+def test_wait_rests_as_unknown_until_its_deadline_and_is_looked_after_meanwhile() -> None:
     move = after(attempt("sendgrid", UNKNOWN), on_unknown=OnUnknown.WAIT)
     at = NOW + timedelta(seconds=2400)
-    assert (move.input, move.next_attempt_at, move.wake_at) == (I.WAIT, at, at)
-    end = NOW + timedelta(seconds=60)
-    assert after(attempt("sendgrid", UNKNOWN), on_unknown=OnUnknown.WAIT, expires_at=end).next_attempt_at == end
+    assert (move.input, move.next_attempt_at, move.wake_at) == (I.WAIT, at, NOW + timedelta(seconds=30))
+    end = NOW + timedelta(seconds=20)
+    last = after(attempt("sendgrid", UNKNOWN), on_unknown=OnUnknown.WAIT, expires_at=end)
+    assert (last.next_attempt_at, last.wake_at) == (end, end)
 
 
 def test_unknown_at_every_provider_waits_for_backoff_before_the_next_call() -> None:

@@ -4,124 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from deploy.local.port import wait_until
 from mailer import ids
-from mailer.delivery import EnvelopeInput, EnvelopeStatus
-from mailer.errors import Conflict, ProviderError, StoreUnavailable, TemporarilyRefused, Unanswered
-from mailer.ledger import Due, MessageView, Result
-from mailer.policy import Policy
-from mailer.ports import HttpRequest, HttpResponse
-from mailer.providers import registry
-from mailer.retry import Backoff
-from mailer.routing import Routing
-from mailer.service import Service, Terms
-from mailer.step import Finished, Later, Next, Step
+from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown
+from mailer.errors import Conflict, StoreUnavailable
+from mailer.ledger import Result
+from mailer.ports import HttpResponse
+from mailer.step import Finished, Later, Next
 from mailer.store import Store
 from tests.factories import NOW, message
-
-ENVIRONMENT = {"SENDGRID_API_KEY": "SG.k", "MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "mg.example.com"}
-YES = {
-    "sendgrid": HttpResponse(202, {"x-message-id": "sg-1"}),
-    "mailgun": HttpResponse(200, {}, b'{"id":"<mg-1@x>","message":"Queued. Thank you."}'),
-}
-READ_TIMEOUT = Unanswered("read_timeout")
-NO_CONNECTION = TemporarilyRefused("no_connection")
-
-Answer = int | HttpResponse | ProviderError | Callable[[], HttpResponse]
-
-
-@dataclass
-class Providers:
-    """The transport: per provider what to answer next; yes where nothing is said."""
-
-    script: dict[str, list[Answer]] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    requests: list[HttpRequest] = field(default_factory=list)
-
-    def send(self, request: HttpRequest) -> HttpResponse:
-        """Answer as scripted."""
-        name = "sendgrid" if "sendgrid" in request.url else "mailgun"
-        self.calls.append(name)
-        self.requests.append(request)
-        answers = self.script.get(name, [])
-        answer = answers.pop(0) if answers else YES[name]
-        if isinstance(answer, ProviderError):
-            raise answer
-        if isinstance(answer, int):
-            return HttpResponse(answer, {}, b"{}")
-        return answer if isinstance(answer, HttpResponse) else answer()
-
-
-@dataclass
-class World:
-    """A service, the clock it lives by, the providers it calls and the alarms it raised."""
-
-    store: Store
-    providers: Providers = field(default_factory=Providers)
-    now: datetime = NOW
-    alarms: list[str] = field(default_factory=list)
-    naps: list[float] = field(default_factory=list)
-    routing: str = "failover"
-
-    def __post_init__(self) -> None:
-        self.service = Service(
-            store=self.store,
-            providers=registry.load(ENVIRONMENT),
-            transport=self.providers,
-            routing=Routing.parse(self.routing, providers=registry.NAMES),
-            policy=Policy(
-                backoff=Backoff(15, 900), unknown_limit=4, wait_seconds=2400, grace=60, uniform=lambda _, high: high
-            ),
-            terms=Terms(lease_seconds=45, breaker_seconds=60, deadline=lambda _: 86_400),
-            alarm=lambda name, **_: self.alarms.append(name),
-            clock=lambda: self.now,
-            sleep=self.naps.append,
-        )
-
-    def submit(self, **fields: Any) -> str:
-        """Hand a message over."""
-        return self.service.submit(message(**fields), project_id="default", request_id="req-1")
-
-    def run(self, id: str) -> list[Step]:
-        """Do what the workers and the clock would do until the envelope is at rest."""
-        steps: list[Step] = []
-        while not steps or not isinstance(steps[-1], Finished):
-            steps.append(self.service.deliver(id))
-            if isinstance(steps[-1], Later):
-                self.now += timedelta(seconds=steps[-1].seconds)
-            assert len(steps) < 50
-        return steps
-
-    def view(self, id: str) -> MessageView:
-        """Return what is known about a message."""
-        found = self.service.view(id, project_id="default")
-        assert found is not None
-        return found
-
-    def outcomes(self, id: str) -> list[tuple[str, str]]:
-        """Return the attempts as (provider, outcome)."""
-        return [(a.provider, a.outcome) for a in self.view(id).attempts]
-
-    def due(self) -> list[Due]:
-        """Return what the sweep finds now."""
-        return self.service.sweep(limit=100, again_in=600)
-
-
-@pytest.fixture
-def world(sqlite_url: str) -> Iterator[World]:
-    """Give a world on SQLite; what depends on the database is tested with the store, on both kinds."""
-    from mailer.store import Database
-
-    database = Database(sqlite_url)
-    yield World(Store(database))
-    database.close()
+from tests.unit.world import NO_CONNECTION, READ_TIMEOUT, YES, Answer, World
 
 
 def test_an_email_goes_through_the_first_provider_once(world: World) -> None:
@@ -224,8 +122,8 @@ def test_wait_makes_its_second_call_only_after_its_deadline(world: World) -> Non
     id = world.submit(on_unknown="wait")
     assert world.run(id) == [Finished("unknown")]
     world.now += timedelta(seconds=2390)
-    assert world.due() == []
     assert world.run(id) == [Finished("waiting")]
+    assert world.due() == []
     world.now += timedelta(seconds=10)
     assert [d.id for d in world.due()] == [id]
     assert world.run(id) == [Finished("accepted")]
@@ -322,6 +220,11 @@ def test_a_killed_worker_makes_an_unknown_never_a_silent_second_call(world: Worl
     assert world.service.deliver(id) == Finished("sending"), "the call may still be running"
     world.now += timedelta(seconds=45)
     assert [d.id for d in world.due()] == [id]
+    assert world.service.deliver(id) == Finished("sending"), "somebody may still hold its answer"
+    world.now += timedelta(seconds=9)
+    assert world.service.deliver(id) == Finished("sending")
+    world.now += timedelta(seconds=1)
+    assert [d.id for d in world.due()] == [id]
     world.run(id)
     assert world.outcomes(id) == [("sendgrid", "unknown"), ("mailgun", "accepted")]
     assert world.view(id).possible_duplicates == 1
@@ -336,7 +239,7 @@ def test_a_killed_worker_under_fail_is_not_called_again(world: World) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.service.deliver(id)
     world.now += timedelta(seconds=45)
-    assert world.run(id) == [Finished("unknown")]
+    assert world.give_up(id) == Finished("unknown")
     assert world.providers.calls == ["sendgrid"]
 
 
@@ -345,7 +248,7 @@ def test_a_yes_that_comes_after_its_lease_stops_the_failover(world: World) -> No
 
     def slow() -> HttpResponse:
         world.now += timedelta(seconds=46)
-        assert isinstance(world.service.deliver(id), Next), "somebody else gave it up meanwhile"
+        assert isinstance(world.give_up(id), Next), "somebody else gave it up meanwhile"
         return YES["sendgrid"]
 
     world.providers.script["sendgrid"] = [slow]
@@ -362,7 +265,7 @@ def test_a_late_yes_wins_over_a_refusal_that_came_meanwhile(world: World) -> Non
         world.now += timedelta(seconds=46)
         world.providers.script["mailgun"] = [lambda: next(second)]
         second = refuse()
-        assert isinstance(world.service.deliver(id), Next)
+        assert isinstance(world.give_up(id), Next)
         threading.Thread(target=world.service.deliver, args=(id,)).start()
         mailgun_called.wait(10)
         return YES["sendgrid"]
@@ -386,7 +289,7 @@ def test_a_late_no_under_fail_goes_on_to_the_next_provider(world: World) -> None
 
     def slow() -> HttpResponse:
         world.now += timedelta(seconds=46)
-        assert world.service.deliver(id) == Finished("unknown"), "somebody gave it up meanwhile"
+        assert world.give_up(id) == Finished("unknown"), "somebody gave it up meanwhile"
         return HttpResponse(503, {}, b"{}")
 
     world.providers.script["sendgrid"] = [slow]
@@ -480,13 +383,80 @@ def test_what_is_no_id_has_no_message(world: World, id: str) -> None:
     assert world.service.view(id, project_id="default") is None
 
 
-def test_a_weighted_route_is_chosen_once_and_stored(sqlite_url: str) -> None:
+def test_a_weighted_route_is_chosen_once_and_stored(sqlite_url: str, tmp_path: Path) -> None:
     from mailer.store import Database
 
-    world = World(Store(Database(sqlite_url)), routing="mailgun=100,sendgrid=0")
+    world = World(Store(Database(sqlite_url)), tmp_path, routing="mailgun=100,sendgrid=0")
     id = world.submit()
     world.run(id)
     assert world.store.load([id])[id].route == ("mailgun", "sendgrid")
     assert world.providers.calls == ["mailgun"]
     assert world.view(id).status is EnvelopeStatus.ACCEPTED
     world.store.database.close()
+
+
+def test_a_lane_decides_what_follows_an_unknown_where_the_message_does_not(world: World) -> None:
+    world.on_unknown = OnUnknown.FAIL
+    world.providers.script["sendgrid"] = [READ_TIMEOUT] * 2
+    by_default, chosen = world.submit(), world.submit(on_unknown="failover")
+    world.run(by_default)
+    world.run(chosen)
+    assert (world.view(by_default).status, world.view(by_default).on_unknown) == ("unknown", "fail")
+    assert world.view(chosen).status == "accepted"
+
+
+def test_a_call_that_could_not_begin_in_time_is_not_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is stopped between claim and call, by a hung database, say, may have lost its lease since."""
+    id = world.submit()
+    claim = world.store.claim
+
+    def slow(*args: object, **options: object) -> set[str]:
+        won = claim(*args, **options)  # type: ignore[arg-type]
+        world.now += timedelta(seconds=11)
+        return won
+
+    monkeypatch.setattr(world.store, "claim", slow)
+    assert isinstance(world.service.deliver(id), Next)
+    assert world.outcomes(id) == [("sendgrid", "not_accepted")]
+    assert world.view(id).attempts[0].error_code == "late_start"
+    monkeypatch.undo()
+    world.run(id)
+    assert world.providers.calls == ["mailgun"]
+
+
+def test_a_look_that_comes_too_early_loses_no_wake_up(world: World) -> None:
+    """A sweep whose clock is a moment ahead must not put a lost call off by its own ten minutes."""
+
+    def die() -> HttpResponse:
+        raise KeyboardInterrupt
+
+    world.providers.script["sendgrid"] = [die]
+    id = world.submit()
+    with pytest.raises(KeyboardInterrupt):
+        world.service.deliver(id)
+    world.now += timedelta(seconds=45)
+    assert [d.id for d in world.due()] == [id]
+    world.now -= timedelta(seconds=1)
+    assert world.service.deliver(id) == Finished("sending")
+    world.now += timedelta(seconds=1)
+    assert [d.id for d in world.due()] == [id]
+
+
+def test_one_lane_is_swept_without_the_other(world: World) -> None:
+    one, other = world.submit(), world.submit(lane="bulk")
+    world.now += timedelta(seconds=60)
+    assert [d.id for d in world.service.sweep(lane=Lane.BULK, limit=9, again_in=600)] == [other]
+    assert [d.id for d in world.service.sweep(lane=Lane.TRANSACTIONAL, limit=9, again_in=600)] == [one]
+
+
+def test_a_sweep_leaves_what_it_found_for_whoever_looks(world: World) -> None:
+    assert world.store.last_sweep() is None
+    world.submit()
+    world.now += timedelta(seconds=90)
+    world.service.note_sweep(seconds=0.5, woken=7, buried=1, depths={"mail.bulk": 3})
+    world.now += timedelta(seconds=10)
+    world.service.note_sweep(seconds=0.1, woken=0, buried=0, depths={"mail.bulk": 4})
+    done = world.store.last_sweep()
+    assert done is not None
+    assert (done.ran_at, done.woken, done.depths) == (world.now, 0, {"mail.bulk": 4})
+    assert (done.left.count, done.left.oldest_at) == (1, world.now - timedelta(seconds=40))

@@ -11,14 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from mailer import ids
-from mailer.delivery import EnvelopeInput, EnvelopeStatus
+from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane
 from mailer.ledger import Breaker, MessageView, Work
 from mailer.outcome import Outcome
 from mailer.replay import Order, Wanted
 from mailer.standstill import Kind, Stillness
 from mailer.store import Store
 from mailer.store.desk import Records
-from mailer.store.tables import dead_calls, metadata, sweeps
+from mailer.store.tables import dead_calls, metadata
 from mailer.story import tell
 from tests.factories import NOW, message
 from tests.unit.store.test_store import LEASE, claim_for, claimed, open_breaker, result, stored
@@ -66,7 +66,9 @@ def test_what_rests_is_put_back_with_its_recipients_and_wakes_at_once(
     after = view(store, work.id)
     assert (after.status, after.reason, after.next_attempt_at) == (EnvelopeStatus.QUEUED, None, LATER)
     assert {r.status for r in after.recipients} == {"queued"}
-    assert [d.id for d in store.wake(limit=9, now=LATER, again_at=LATER + timedelta(hours=1))] == [work.id]
+    assert [
+        d.id for d in store.wake(lane=Lane.TRANSACTIONAL, limit=9, now=LATER, again_at=LATER + timedelta(hours=1))
+    ] == [work.id]
     [again] = [claim_for(store.load([work.id])[work.id], provider="mailgun")]
     assert store.claim([again], now=LATER) == {work.id}
     assert again.attempt.possible_duplicate is (outcome is Outcome.UNKNOWN)
@@ -260,14 +262,12 @@ def test_examples_are_bounded_for_each_kind(store: Store, records: Records) -> N
     assert [e.kind for e in found.examples] == [Kind.OVERDUE] * 3 + [Kind.RESTING] * 3
 
 
-def test_the_latest_sweep_is_known(store: Store, records: Records) -> None:
-    assert records.swept() is None
-    with store.database.write() as connection:
-        row = {"id": 1, "ran_at": NOW, "seconds": 0.1, "woken": 1, "left": 7, "buried": 0, "depths": {}}
-        connection.execute(sa.insert(sweeps).values(row))
-    swept = records.swept()
-    assert swept is not None
-    assert (swept.ran_at, swept.left) == (NOW, 7)
+def test_what_its_time_has_come_for_and_nobody_takes_is_a_backlog(store: Store, records: Records) -> None:
+    work = stored(store, wake_at=NOW + timedelta(hours=1))
+    assert look(records, after=timedelta(seconds=59)).standstills == ()
+    found = look(records, after=timedelta(seconds=61))
+    assert (kinds(found), found.wrong) == ([(Kind.BACKLOG, None, 1)], False)
+    assert [e.id for e in found.examples] == [work.id]
 
 
 # The story of one.
@@ -326,11 +326,6 @@ def test_a_message_of_any_project_is_found(store: Store, records: Records) -> No
     work = stored(store, project_id="shop", message=message(subject="x"))
     [story], _ = records.stories_of_id(work.id)
     assert story.message.project_id == "shop"
-
-
-def test_only_postgresql_has_a_clock_of_its_own(records: Records) -> None:
-    own = records.database.engine.dialect.name == "postgresql"
-    assert (records.clock() is not None) is own
 
 
 def test_dead_calls_are_counted_by_reason_and_forgotten_one_by_one(store: Store, records: Records) -> None:

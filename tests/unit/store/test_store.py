@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from deploy.local.postgres import PostgresCluster
 from mailer import ids
-from mailer.delivery import EnvelopeInput, EnvelopeStatus
+from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown
 from mailer.errors import StoreUnavailable
-from mailer.ledger import Attempt, Breaker, Claim, Move, Result, Submission, Work
+from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Result, Submission, Work
 from mailer.outcome import Outcome
 from mailer.store import Database, Store, migrate
 from mailer.store.tables import metadata
@@ -26,10 +26,15 @@ LEASE = NOW + timedelta(seconds=45)
 
 def submission(**changed: Any) -> Submission:
     values: dict[str, Any] = {
-        "id": ids.new(), "project_id": "default", "request_id": "req-1", "message": message(), "created_at": NOW,
+        "id": ids.new(), "project_id": "default", "request_id": "req-1", "message": message(),
+        "on_unknown": OnUnknown.FAILOVER, "created_at": NOW,
         "expires_at": NOW + timedelta(days=1), "wake_at": NOW + timedelta(seconds=60),
     }  # fmt: skip
     return Submission(**values | changed)
+
+
+def woken(store: Store, *, limit: int, now: datetime, again_at: datetime) -> list[Due]:
+    return store.wake(lane=Lane.TRANSACTIONAL, limit=limit, now=now, again_at=again_at)
 
 
 def stored(store: Store, **changed: Any) -> Work:
@@ -273,9 +278,9 @@ def test_one_read_sees_one_moment(postgres_url: str) -> None:
 def test_what_could_not_be_published_is_due_at_once_but_nothing_is_put_off(store: Store) -> None:
     work = stored(store)
     store.hasten([work.id], at=NOW)
-    assert [d.id for d in store.wake(limit=10, now=NOW, again_at=NOW + timedelta(seconds=1))] == [work.id]
+    assert [d.id for d in woken(store, limit=10, now=NOW, again_at=NOW + timedelta(seconds=1))] == [work.id]
     store.hasten([work.id], at=LEASE)
-    assert [d.id for d in store.wake(limit=10, now=NOW + timedelta(seconds=1), again_at=LEASE)] == [work.id]
+    assert [d.id for d in woken(store, limit=10, now=NOW + timedelta(seconds=1), again_at=LEASE)] == [work.id]
 
 
 def test_a_database_that_is_not_migrated_yet_is_waited_for(postgres: PostgresCluster) -> None:
@@ -298,18 +303,18 @@ def test_the_sweep_gets_what_is_due_once_and_again_after_a_while(store: Store) -
     work = stored(store)
     due = NOW + timedelta(seconds=60)
     again = due + timedelta(seconds=600)
-    assert store.wake(limit=10, now=due - timedelta(seconds=1), again_at=again) == []
-    assert [d.id for d in store.wake(limit=10, now=due, again_at=again)] == [work.id]
-    assert store.wake(limit=10, now=due, again_at=again) == []
-    assert [d.request_id for d in store.wake(limit=10, now=again, again_at=again)] == ["req-1"]
+    assert woken(store, limit=10, now=due - timedelta(seconds=1), again_at=again) == []
+    assert [d.id for d in woken(store, limit=10, now=due, again_at=again)] == [work.id]
+    assert woken(store, limit=10, now=due, again_at=again) == []
+    assert [d.request_id for d in woken(store, limit=10, now=again, again_at=again)] == ["req-1"]
 
 
 def test_the_sweep_is_bounded_and_takes_the_longest_waiting_first(store: Store) -> None:
     late = stored(store, wake_at=NOW + timedelta(seconds=2))
     early = stored(store, wake_at=NOW + timedelta(seconds=1))
     then = NOW + timedelta(seconds=9)
-    assert [d.id for d in store.wake(limit=1, now=then, again_at=LEASE)] == [early.id]
-    assert [d.id for d in store.wake(limit=1, now=then, again_at=LEASE)] == [late.id]
+    assert [d.id for d in woken(store, limit=1, now=then, again_at=LEASE)] == [early.id]
+    assert [d.id for d in woken(store, limit=1, now=then, again_at=LEASE)] == [late.id]
 
 
 def test_two_sweeps_at_once_share_the_work(store: Store) -> None:
@@ -321,7 +326,13 @@ def test_two_sweeps_at_once_share_the_work(store: Store) -> None:
         barrier.wait()
         for _ in range(4):
             found.extend(
-                d.id for d in store.wake(limit=5, now=LEASE + timedelta(seconds=60), again_at=NOW + timedelta(days=1))
+                d.id
+                for d in store.wake(
+                    lane=Lane.TRANSACTIONAL,
+                    limit=5,
+                    now=LEASE + timedelta(seconds=60),
+                    again_at=NOW + timedelta(days=1),
+                )
             )
 
     threads = [threading.Thread(target=sweep) for _ in range(4)]
@@ -336,14 +347,14 @@ def test_two_sweeps_at_once_share_the_work(store: Store) -> None:
 def test_what_is_at_rest_is_never_woken(store: Store) -> None:
     _, mine = claimed(store)
     store.record([result(mine, Outcome.ACCEPTED, I.ACCEPT)], now=NOW)
-    assert store.wake(limit=10, now=NOW + timedelta(days=365), again_at=LEASE) == []
+    assert woken(store, limit=10, now=NOW + timedelta(days=365), again_at=LEASE) == []
 
 
 def test_a_claim_is_woken_when_its_lease_is_over(store: Store) -> None:
     work = stored(store)
     store.claim([claim_for(work)], now=NOW)
-    assert store.wake(limit=10, now=LEASE - timedelta(seconds=1), again_at=LEASE) == []
-    assert [d.id for d in store.wake(limit=10, now=LEASE, again_at=LEASE + timedelta(days=1))] == [work.id]
+    assert woken(store, limit=10, now=LEASE - timedelta(seconds=1), again_at=LEASE) == []
+    assert [d.id for d in woken(store, limit=10, now=LEASE, again_at=LEASE + timedelta(days=1))] == [work.id]
 
 
 def open_breaker(store: Store, *, until: datetime, scope: str = "") -> Breaker:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from celery import signals
 
-from mailer import bootstrap, request_id
-from mailer.settings import SWEEP_TASK
+from mailer import bootstrap, ids, request_id
+from mailer.settings import SEND_TASK
+from mailer.step import Finished
 from tasks import app
 
 
@@ -25,13 +26,14 @@ def test_a_task_works_under_the_id_of_its_request_and_leaves_it_behind(monkeypat
     seen: list[str | None] = []
 
     class Service:
-        def sweep(self, **_: Any) -> list[Any]:
+        def deliver(self, _: str) -> Finished:
             seen.append(request_id.current())
-            return []
+            return Finished("accepted")
 
     monkeypatch.setattr(bootstrap, "service", Service)
     app.loader.import_default_modules()
-    app.tasks[SWEEP_TASK].apply(headers={"x-request-id": "req-1"})
+    id = ids.new()
+    app.tasks[SEND_TASK].apply(kwargs={"id": id}, task_id=id, headers={"x-request-id": "req-1"})
     assert seen == ["req-1"]
     assert request_id.current() is None, "the next task of this thread is another request"
 

@@ -1,0 +1,115 @@
+"""What becomes of a task that died on the broker: every one ends as a mark on its envelope, and an alarm.
+
+Most of those that die are innocent: a worker that is killed again and again (by one mail that kills it, by a machine
+that runs out of memory) takes all that it holds with it each time, and the broker gives up on each after some
+deliveries. So a mail comes back a few times, each time later and alone, before it is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mailer import ids, log
+from mailer.alarm import Alarm
+from mailer.delivery import EnvelopeInput, EnvelopeStatus
+from mailer.errors import Conflict, InvalidMessage
+from mailer.ledger import DeadCall, Move, Work
+from mailer.message import Message
+from mailer.policy import Policy
+from mailer.ports import Store
+from mailer.routing import Pause
+
+_log = log.get(__name__)
+
+# The death at which an envelope is given up.
+LAST_DEATH = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A task as it lay in the dead queue.
+
+    Attributes:
+        id: of the task; None where it was no task of ours.
+        reason: what the broker says of its death, e.g. `rejected`, `delivery_limit`.
+        fields: the message that it brings; None where it names one that is stored (or was no task of ours).
+        call: all it was, for whoever wants to see or replay it.
+    """
+
+    id: str | None
+    project_id: str
+    request_id: str
+    reason: str
+    fields: Mapping[str, Any] | None
+    call: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burial:
+    """Accounts for dead letters."""
+
+    store: Store
+    submit: Callable[..., str]
+    policy: Policy
+    alarm: Alarm
+    clock: Callable[[], datetime]
+
+    def bury(self, letter: Letter) -> None:
+        """Account for one dead task. Safe to repeat.
+
+        Raises:
+            StoreUnavailable: nothing was written; the letter must stay where it is.
+        """
+        id = self._stored(letter)
+        work = self.store.load([id]).get(id) if id else None
+        if work is None:
+            self._keep(letter)
+            return
+        deaths = self.store.deaths(work.id) + 1
+        moved = self.store.bury(work.id, reason=letter.reason, move=self._move(work, letter, deaths), now=self.clock())
+        if not moved and not work.at_rest:
+            self._let_it_come_back(work, deaths)
+        self._alarm(letter, deaths=deaths, given_up=moved)
+
+    def _stored(self, letter: Letter) -> str | None:
+        """Return the id of the letter's message, stored now if it was not."""
+        if letter.fields is None or letter.id is None:
+            return letter.id
+        try:
+            message = Message.build(letter.fields)
+            return self.submit(message, project_id=letter.project_id, request_id=letter.request_id, id=letter.id)
+        except (InvalidMessage, Conflict) as error:
+            _log.error("dead.not_storable", envelope_id=letter.id, error=str(error))
+            return None
+
+    def _keep(self, letter: Letter) -> None:
+        call = DeadCall(
+            id=letter.id or ids.new(),
+            project_id=letter.project_id,
+            request_id=letter.request_id,
+            reason=letter.reason,
+            died_at=self.clock(),
+            call=letter.call,
+        )
+        self.store.keep_call(call)
+        self._alarm(letter, deaths=1, given_up=True)
+
+    def _move(self, work: Work, letter: Letter, deaths: int) -> Move | None:
+        # Of one that is being sent the lease decides: its call may still be running.
+        if deaths < LAST_DEATH or work.at_rest or work.status is EnvelopeStatus.SENDING:
+            return None
+        event = EnvelopeInput.GIVE_UP if work.unknowns else EnvelopeInput.FAIL
+        return Move(id=work.id, input=event, reason=f"dead_letter: {letter.reason}")
+
+    def _let_it_come_back(self, work: Work, deaths: int) -> None:
+        now = self.clock()
+        at = self.policy.pause(work, Pause(round=deaths + 1, until=None), now=now)
+        if work.next_attempt_at is None or work.next_attempt_at < at:
+            self.store.postpone(work.id, seen=len(work.attempts), until=at, wake_at=at, now=now)
+
+    def _alarm(self, letter: Letter, *, deaths: int, given_up: bool) -> None:
+        about = {"envelope_id": letter.id, "request_id": letter.request_id, "reason": letter.reason}
+        self.alarm("task.dead", **about, deaths=deaths, given_up=given_up)

@@ -1,0 +1,42 @@
+"""Queries about what died on the broker: marks on envelopes, and calls that were stored nowhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from mailer import ids
+from mailer.ledger import DeadCall, Move
+from mailer.store import envelope
+from mailer.store.database import Database
+from mailer.store.tables import dead_calls, envelopes, notes
+
+_KIND = "dead"
+
+
+def bury(connection: Connection, id: str, *, reason: str, move: Move | None, now: datetime) -> bool:
+    """Note the death of an envelope's task, and move the envelope if no call of it runs; tell whether it moved."""
+    project = connection.execute(sa.select(envelopes.c.project_id).where(envelopes.c.id == id)).scalar_one()
+    connection.execute(
+        sa.insert(notes).values(
+            id=ids.new(), project_id=project, envelope_id=id, at=now, kind=_KIND, detail=reason[:300]
+        )
+    )
+    return move is not None and bool(envelope.move(connection, [move], now=now, where=envelope.idle()))
+
+
+def deaths(connection: Connection, id: str) -> int:
+    """Return how often an envelope's task has died."""
+    query = sa.select(sa.func.count()).where(notes.c.envelope_id == id, notes.c.kind == _KIND)
+    return connection.execute(query).scalar_one()
+
+
+def keep(database: Database, connection: Connection, call: DeadCall) -> None:
+    """Keep a call; once, however often it is told."""
+    statement = database.insert(dead_calls).values(
+        id=call.id, project_id=call.project_id, request_id=call.request_id, reason=call.reason[:64],
+        died_at=call.died_at, call=dict(call.call),
+    )  # fmt: skip
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
