@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import typer
 
 from cli import check_broker, check_place, check_provider, check_store
@@ -39,26 +41,30 @@ def _healthy(findings: list[Finding]) -> bool:
     return all(f.level is not Level.FAILED for f in findings)
 
 
-def _findings() -> list[Finding]:
+def _findings() -> Iterator[Finding]:
+    """Yield what is found, in a fixed order, as soon as it is known."""
     try:
         settings = bootstrap.settings()
     except ConfigurationError as error:
         # Without settings there is nothing to ask, and nobody.
-        return [failed("settings", str(error), "correct it; the other checks need it")]
-    found = [ok("settings", "every variable can be read")]
-    return [*found, *_of(settings)]
-
-
-def _of(settings: Settings) -> list[Finding]:
+        yield failed("settings", str(error), "correct it; the other checks need it")
+        return
+    yield ok("settings", "every variable can be read")
     store = Store(Database(settings.database, pool_size=_CONNECTIONS))
-    findings: list[Finding] = []
+    try:
+        yield from _of(settings, store)
+    finally:
+        store.database.close()
+
+
+def _of(settings: Settings, store: Store) -> Iterator[Finding]:
     try:
         configured = registry.load()
     except ConfigurationError as error:
-        findings.append(failed("providers", str(error), "correct it"))
+        yield failed("providers", str(error), "correct it")
         configured = {}
     providers = check_provider.Providers.build(configured, settings)
-    findings += examine(
+    yield from examine(
         [
             *check_place.checks(settings),
             *check_broker.checks(settings),
@@ -67,8 +73,7 @@ def _of(settings: Settings) -> list[Finding]:
         ]
     )
     # After the providers: it is their answers that tell the time.
-    findings += examine([Check("clock", lambda: check_provider.clocks(providers, store))])
-    return findings
+    yield from examine([Check("clock", lambda: check_provider.clocks(providers, store))])
 
 
 def _show(finding: Finding) -> None:
