@@ -1,51 +1,54 @@
-"""`python -m mailer`: what an operator does by hand. Exit code 0: done; 1: it could not be done, and why."""
+"""`python -m mailer`: what an operator does by hand.
+
+Every command takes --json: one JSON document on stdout, and nothing else there.
+
+Exit codes: 0 fine or done; 1 something is wrong, was found, or could not be done; 2 wrong usage.
+"""
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import typer
 
-from mailer import bootstrap
-from mailer.client import task
+from cli.doctor import doctor
+from cli.drill import drill
+from cli.migrate import migrate
+from cli.output import document
+from cli.replay import replay
+from cli.send import send
+from cli.stuck import stuck
+from cli.topology import topology
+from cli.trace import trace
+from mailer import masking
 from mailer.errors import MailerError
-from mailer.store import migrate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
-@app.command("migrate")
-def migrate_database() -> None:
-    """Bring the database to the schema that this code needs; safe to run twice."""
-    database = bootstrap.store().database
-    migrate.upgrade(database)
-    typer.echo(f"database at revision {migrate.revision(database)}")
+def _clear(command: Callable[..., None]) -> Callable[..., None]:
+    """Let an error of ours be one clear line, and with --json a document too."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        try:
+            command(**given)
+        except MailerError as error:
+            said = masking.text(str(error))
+            if given["json"]:
+                document({"error": said})
+            typer.echo(f"mailer: {said}", err=True)
+            raise typer.Exit(1) from error
+
+    return run
 
 
-@app.command()
-def topology() -> None:
-    """Declare the broker's exchanges and queues; safe to run twice."""
-    task.declare(bootstrap.settings())
-    typer.echo("broker topology declared")
-
-
-@app.command()
-def send(
-    to: Annotated[list[str], typer.Option(help="a recipient, `Name <a@b>` or `a@b`; may be given several times")],
-    subject: Annotated[str, typer.Option()] = "A first email",
-    text: Annotated[str, typer.Option()] = "It works: this email went all the way.",
-    sender: Annotated[str | None, typer.Option("--from", help="default: MAILER_FROM")] = None,
-) -> None:
-    """Hand one email to the workers through the broker; print its id."""
-    fields = {"to": to, "subject": subject, "text": text} | ({"from": sender} if sender else {})
-    typer.echo(task.publisher(bootstrap.settings()).apply_async(kwargs=fields).id)
+for command in (doctor, trace, stuck, replay, drill, send, migrate, topology):
+    app.command()(_clear(command))
 
 
 def main() -> None:
-    """Run a command; an error of ours is one clear line."""
-    try:
-        app()
-    except MailerError as error:
-        typer.echo(f"mailer: {error}", err=True)
-        sys.exit(1)
+    """Run a command."""
+    app()

@@ -7,7 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from mailer import alarm, clock
+from mailer.client.task import publisher
 from mailer.courier import Courier, Terms
+from mailer.desk import Desk
 from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.http import HttpTransport
 from mailer.policy import Policy
@@ -19,6 +21,7 @@ from mailer.service import Defaults, Service
 from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
+from mailer.store.desk import Records
 
 
 @cache
@@ -41,6 +44,13 @@ def service() -> Service:
         ConfigurationError: no provider has its settings, or one is wrong.
     """
     return build(settings(), store())
+
+
+@cache
+def desk() -> Desk:
+    """Return the operator's use cases of this process; they need no provider."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Desk(records=Records(store().database), task=publisher(settings()), clock=now)
 
 
 def build(settings: Settings, store: Store) -> Service:

@@ -62,6 +62,7 @@ class EnvelopeInput(StrEnum):
     GIVE_UP = "give_up"  # no call will follow and some attempt is unknown
     FAIL = "fail"  # refused for good, or nobody left to ask
     EXPIRE = "expire"  # expires_at has passed and nothing is unknown
+    REPLAY = "replay"  # it was at rest without a yes, and a person wants it sent after all
 
 
 class DeliveryStatus(StrEnum):
@@ -108,9 +109,13 @@ _MOVES: dict[tuple[EnvelopeStatus, EnvelopeInput], EnvelopeStatus] = {
     (_S.SENDING, _I.EXPIRE): _S.EXPIRED,
     (_S.QUEUED, _I.EXPIRE): _S.EXPIRED,
     (_S.SCHEDULED, _I.EXPIRE): _S.EXPIRED,
+    # The only way out of a final state, and a person's decision. The store leaves out an `unknown` that waits for news.
+    (_S.FAILED, _I.REPLAY): _S.QUEUED,
+    (_S.UNKNOWN, _I.REPLAY): _S.QUEUED,
+    (_S.EXPIRED, _I.REPLAY): _S.QUEUED,
 }
 
-# Final for the sending: no call will follow. `unknown` is final where no wake-up time is set.
+# Final for the sending: no call will follow by itself. `unknown` is final where no wake-up time is set.
 FINAL = frozenset({_S.ACCEPTED, _S.FAILED, _S.CANCELED, _S.EXPIRED})
 
 # What the end of the sending says of its recipients, where no event has said more.
@@ -127,6 +132,9 @@ DELIVERY_AT: dict[EnvelopeStatus, DeliveryStatus] = {
 
 # States of a delivery that come from the sending alone, so the sending may still change them.
 BEFORE_EVENTS = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN})
+
+# States of a delivery that come from the end of the sending, so a replay takes them back.
+BEFORE_REPLAY = frozenset(DELIVERY_AT[status] for (status, event) in _MOVES if event is EnvelopeInput.REPLAY)
 
 
 def after_all(

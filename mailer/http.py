@@ -11,6 +11,7 @@ import requests
 import requests.adapters
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from mailer.errors import ProviderError, TemporarilyRefused, Unanswered
 from mailer.ports import HttpRequest, HttpResponse
@@ -55,7 +56,8 @@ class HttpTransport:
         with _Deadline(self._total) as deadline:
             try:
                 with self._session().request(
-                    request.method, request.url, data=body, headers=dict(request.headers),
+                    # Without a body nothing is sent as one: a stream of no length would be chunked, and GET has none.
+                    request.method, request.url, data=body if request.body else None, headers=dict(request.headers),
                     timeout=self._timeouts, allow_redirects=False, stream=True,
                 ) as answer:  # fmt: skip
                     response = HttpResponse(
@@ -64,7 +66,8 @@ class HttpTransport:
                         body=_beginning(answer, self._max_answer),
                     )
             except requests.RequestException as error:
-                raise _failure(error, left=body.tell() >= len(request.body), cut=deadline.over) from None
+                left = body.tell() >= len(request.body) if request.body else _connected(error)
+                raise _failure(error, left=left, cut=deadline.over) from None
         if deadline.over:
             # Headers that were cut look like headers that ended.
             raise Unanswered("deadline", status=response.status)
@@ -93,6 +96,12 @@ def _beginning(answer: requests.Response, limit: int) -> bytes:
         if len(body) >= limit:
             break
     return bytes(body[:limit])
+
+
+def _connected(error: requests.RequestException) -> bool:
+    """Tell whether there was a connection, of a request that has no body to go by."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 def _failure(error: requests.RequestException, *, left: bool, cut: bool) -> ProviderError:

@@ -118,6 +118,14 @@ class Provider(Protocol):
         """
         ...
 
+    def probe(self) -> HttpRequest:
+        """Return a request that sends and changes nothing, whose answer tells whether our key may send."""
+        ...
+
+    def diagnose(self, response: HttpResponse) -> str | None:
+        """Return what the answer to `probe` says is wrong, in a few words for the operator; None: nothing."""
+        ...
+
     def inquiry(self, envelope: Envelope) -> HttpRequest | None:
         """Return the request that asks whether a mail of this envelope was taken; None if this one cannot be asked."""
         ...

@@ -29,7 +29,7 @@ class Sandbox:
         self._page = Page(inbox)
         self._sendgrid = Front(sendgrid.SendGrid(settings.sendgrid_key, _now), self._switches, inbox)
         self._mailgun = Front(
-            mailgun.Mailgun(settings.mailgun_key, settings.mailgun_domain, _now), self._switches, inbox
+            mailgun.Mailgun(settings.mailgun_key, settings.mailgun_domain, _now, inbox), self._switches, inbox
         )
         self._listener = Listener(PAGE_HOST, settings.port, self._everything)
         self._listeners = {

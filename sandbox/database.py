@@ -21,6 +21,7 @@ create table if not exists mail (
     content text not null
 );
 create index if not exists mail_envelope on mail (envelope_id);
+create index if not exists mail_message_id on mail (provider_message_id);
 create table if not exists attachment (
     mail_id integer not null references mail on delete cascade,
     position integer not null,

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.database import Database
@@ -25,12 +25,15 @@ _LONG = ("text", "html", "headers", "args", "request")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which mails; None leaves a field open. `after` and `before` are ids, both exclusive."""
+    """Which mails; None leaves a field open. `after` and `before` are ids, both exclusive; the times are not."""
 
     envelope_id: str | None = None
     to: str | None = None
     subject: str | None = None
     provider: str | None = None
+    provider_message_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     after: int | None = None
     before: int | None = None
 
@@ -42,6 +45,9 @@ class Filter:
             ("instr(m.recipients, ?) > 0", None if self.to is None else f"\n{self.to.lower()}\n"),
             ("m.subject = ?", self.subject),
             ("m.provider = ?", self.provider),
+            ("m.provider_message_id = ?", self.provider_message_id),
+            ("m.received_at >= ?", _stored(self.since)),
+            ("m.received_at <= ?", _stored(self.until)),
             ("m.id > ?", self.after),
             ("m.id < ?", self.before),
         ]
@@ -67,10 +73,11 @@ class Inbox:
             for mail in mails:
                 _insert(connection, mail, now, answered)
 
-    def find(self, wanted: Filter, *, limit: int, brief: bool = False) -> list[dict[str, Any]]:
-        """Return up to `limit` mails, newest first; brief ones without bodies, headers and arguments."""
+    def find(self, wanted: Filter, *, limit: int, brief: bool = False, ascending: bool = False) -> list[dict[str, Any]]:
+        """Return up to `limit` mails, newest first unless `ascending`; brief ones without bodies and the like."""
         condition, parameters = wanted.where()
-        sql = f"select {_COLUMNS} from mail m where {condition} order by m.id desc limit ?"  # noqa: S608 - own text
+        order = "asc" if ascending else "desc"
+        sql = f"select {_COLUMNS} from mail m where {condition} order by m.id {order} limit ?"  # noqa: S608 - own text
         return [_as_dict(row, brief=brief) for row in self._database.read(sql, (*parameters, limit))]
 
     def get(self, mail_id: int) -> dict[str, Any] | None:
@@ -113,6 +120,11 @@ class Inbox:
         """Delete every mail, return how many there were. Ids are not used again."""
         with self._database.write() as connection:
             return connection.execute("delete from mail").rowcount
+
+
+def _stored(moment: datetime | None) -> str | None:
+    """Return a time as the column holds it, so that text compares as time does."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _insert(connection: sqlite3.Connection, mail: Mail, now: str, answered: str) -> None:

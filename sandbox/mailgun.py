@@ -1,4 +1,4 @@
-"""Mailgun's Messages API v3.
+"""Mailgun's API v3: messages, the domain, and through mailgun_event.py the events.
 
 Source: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages
 """
@@ -15,7 +15,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from sandbox import mailgun_rule
+from sandbox import mailgun_event, mailgun_rule
+from sandbox.inbox import Inbox
 from sandbox.mail import Mail, headers_of_interest
 from sandbox.mailgun_form import Form, FormError, parse
 from sandbox.mailgun_rule import RuleError
@@ -25,36 +26,42 @@ MAX_REQUEST = int(52.4 * 1024 * 1024)
 
 _SEND = re.compile(r"/v3/([^/]+)/messages")
 _DOMAIN = re.compile(r"/v3/domains/([^/]+)")
+_EVENTS = re.compile(r"/v3/([^/]+)/events(?:/([^/]+))?")
+_ROUTES = (("POST", _SEND), ("GET", _DOMAIN), ("GET", _EVENTS))
 _TOO_LARGE = "request size exceeds 52.4MiB limit"
 
 
 class Mailgun:
-    """`POST /v3/{domain}/messages` and `GET /v3/domains/{domain}`."""
+    """`POST /v3/{domain}/messages`, `GET /v3/{domain}/events` and `GET /v3/domains/{domain}`."""
 
     name = "mailgun"
 
-    def __init__(self, key: str, domain: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, key: str, domain: str, clock: Callable[[], datetime], inbox: Inbox) -> None:
         self._key = key
         self._domain = domain
         self._clock = clock
+        self._inbox = inbox
 
     def receive(self, request: Request) -> tuple[Answer, Sequence[Mail]]:
         """Return the answer and, when it is queued, the mails it makes."""
-        route = _SEND if request.method == "POST" else _DOMAIN
-        match = route.fullmatch(request.path)
-        if match is None or request.method not in ("GET", "POST"):
+        routes = [route for method, route in _ROUTES if request.method == method]
+        found = ((route, match) for route in routes if (match := route.fullmatch(request.path)))
+        route, match = next(found, (None, None))
+        if match is None:
             # Whoever mistypes the address gets a 200: the caller must look at the body.
             return text_answer(200, "Mailgun Magnificent API"), ()
         if not self._authorized(request):
             return text_answer(401, "Forbidden"), ()
         if match[1].lower() != self._domain.lower():
             return _message(404, f"Domain not found: {match[1]}"), ()
-        return (self._about(), ()) if route is _DOMAIN else self._send(request)
+        if route is _SEND:
+            return self._send(request)
+        return (self._about() if route is _DOMAIN else self._events(request, match[2])), ()
 
     def failure(self, request: Request, status: int, retry_after: int | None) -> Answer:
         """Return Mailgun's own answer of this status; gateways' and unknown ones are nginx's."""
         headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
-        match = _SEND.fullmatch(request.path) or _DOMAIN.fullmatch(request.path)
+        match = next((m for _, route in _ROUTES if (m := route.fullmatch(request.path))), None)
         domain = match[1] if match else self._domain
         after = format_datetime(self._clock() + timedelta(seconds=retry_after or 60)).replace("+0000", "UTC")
         refused = (
@@ -82,6 +89,15 @@ class Mailgun:
 
     def _about(self) -> Answer:
         return json_answer(200, {"domain": {"name": self._domain, "state": "active", "is_disabled": False}})
+
+    def _events(self, request: Request, token: str | None) -> Answer:
+        # The paging addresses lead back here, whatever name we were called by.
+        base = f"http://{request.headers.get('host', 'localhost')}/v3/{self._domain}/events"
+        try:
+            asked = mailgun_event.page(request.query, token)
+            return json_answer(200, mailgun_event.answer(self._inbox, asked, base=base))
+        except mailgun_event.QueryError as error:
+            return _message(400, str(error))
 
     def _send(self, request: Request) -> tuple[Answer, Sequence[Mail]]:
         if request.size > MAX_REQUEST:

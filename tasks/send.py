@@ -23,7 +23,7 @@ _STORE_PAUSE = 5
 _LAST_RESORT_PAUSE = 20
 
 
-@app.task(name=SEND_TASK, base=SendEmail, bind=True, max_retries=None)
+@app.task(name=SEND_TASK, base=SendEmail, bind=True, max_retries=None, shared=False)
 def send_email(self: SendEmail, **call: Any) -> str:
     """Deliver a stored envelope (`id`), or store the message that the call brings and deliver it."""
     try:

@@ -183,12 +183,18 @@ def declare(settings: Settings) -> None:
         raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
 
 
-def _declare(app: celery.Celery, connection: Any, *, rabbit: bool) -> None:
-    queues = list(app.amqp.queues.values())
+def queues(app: celery.Celery, *, rabbit: bool) -> list[kombu.Queue]:
+    """Return every queue that there is to be, with our arguments."""
+    found = list(app.amqp.queues.values())
     if rabbit:
-        queues.append(dead_queue())
+        found.append(dead_queue())
+    return found
+
+
+def _declare(app: celery.Celery, connection: Any, *, rabbit: bool) -> None:
+    if rabbit:
         delayed.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
-    for queue in queues:
+    for queue in queues(app, rabbit=rabbit):
         queue.bind(connection.default_channel).declare()
         if rabbit and queue.name != DEAD_QUEUE:
             delayed.bind_queue_to_native_delayed_delivery_exchange(connection, queue)

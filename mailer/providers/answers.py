@@ -61,6 +61,15 @@ def printable(words: str) -> str:
     return "".join(c if c.isprintable() else " " for c in words)
 
 
+def unexpected(response: HttpResponse) -> str:
+    """Return what to tell the operator of an answer to a probe that says nothing about the key."""
+    if 300 <= response.status < 400:
+        return f"answered {response.status}: the base address is wrong"
+    if response.status in (408, 429) or response.status >= 500:
+        return f"answered {response.status}: it has an outage, or limits our calls"
+    return f"answered {response.status}, which is none of its documented answers: the base address may be wrong"
+
+
 def parse(response: HttpResponse) -> Any:
     """Return the JSON body, or None where it is none (413 pages, proxies, plain words)."""
     try:

@@ -34,6 +34,7 @@ class Mailgun:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._auth = base64.b64encode(f"api:{values['MAILGUN_API_KEY']}".encode()).decode("ascii")
         domain = quote(values["MAILGUN_DOMAIN"], safe="")
+        self._domain = values["MAILGUN_DOMAIN"]
         self._base = f"{values['MAILER_MAILGUN_URL'].rstrip('/')}/v3/{domain}"
 
     def request(self, envelope: Envelope) -> HttpRequest:
@@ -55,6 +56,25 @@ class Mailgun:
         if isinstance(data, dict) and data.get("id") and "Queued" in str(data.get("message")):
             return Receipt(answers.printable(str(data["id"])), response.status)
         raise error(response, now=now)
+
+    def probe(self) -> HttpRequest:
+        """Return the request for one event of the domain."""
+        return HttpRequest("GET", f"{self._base}/events?limit=1", {"Authorization": f"Basic {self._auth}"}, b"")
+
+    def diagnose(self, response: HttpResponse) -> str | None:
+        """Return what is wrong with key, region or domain.
+
+        401 is the plain word Forbidden, for a wrong key and for a wrong region; 404 is a domain that it does not know.
+        """
+        if response.status in (401, 403):
+            return f"refuses MAILGUN_API_KEY ({response.status}): wrong key, or the other region in MAILER_MAILGUN_URL"
+        if response.status == 404:
+            return f"does not know the domain {self._domain} (404): check MAILGUN_DOMAIN and the region"
+        data = answers.parse(response) if response.status == 200 else None
+        if isinstance(data, dict) and isinstance(data.get("items"), list):
+            return None
+        # A wrong address answers 200 too, with other words.
+        return answers.unexpected(response)
 
     def inquiry(self, envelope: Envelope) -> HttpRequest:
         """Return the request for the events of this envelope's `Message-ID`, which Mailgun keeps without brackets.

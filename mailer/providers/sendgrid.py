@@ -29,7 +29,8 @@ class SendGrid:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._key = values["SENDGRID_API_KEY"]
-        self._url = values["MAILER_SENDGRID_URL"].rstrip("/") + "/v3/mail/send"
+        self._base = values["MAILER_SENDGRID_URL"].rstrip("/") + "/v3"
+        self._url = f"{self._base}/mail/send"
 
     def request(self, envelope: Envelope) -> HttpRequest:
         """Return the request that sends this envelope."""
@@ -46,6 +47,19 @@ class SendGrid:
         if response.status == 202:
             return Receipt(answers.printable(response.headers.get("x-message-id", "")), response.status)
         raise error(response, now=now)
+
+    def probe(self) -> HttpRequest:
+        """Return the request for the scopes of our key, "mail.send" among them."""
+        return HttpRequest("GET", f"{self._base}/scopes", {"Authorization": f"Bearer {self._key}"}, b"")
+
+    def diagnose(self, response: HttpResponse) -> str | None:
+        """Return what is wrong with the key: refused, or not allowed to send."""
+        if response.status in (401, 403):
+            return f"refuses SENDGRID_API_KEY ({response.status}): wrong or revoked key, or a disabled account"
+        data = answers.parse(response) if response.status == 200 else None
+        if not isinstance(data, dict) or not isinstance(data.get("scopes"), list):
+            return answers.unexpected(response)
+        return None if "mail.send" in data["scopes"] else "SENDGRID_API_KEY may not send: it lacks the scope mail.send"
 
     def inquiry(self, _: Envelope) -> None:
         """Return None: it has no list of messages to look into, it tells of each by an event that carries our ids."""

@@ -15,10 +15,10 @@ from mailer.address import Address
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Recipient, Result, Work
 from mailer.outcome import Outcome
-from mailer.store import breaker
+from mailer.store import breaker, replay
 from mailer.store.database import Database
 from mailer.store.message import ATTACHMENTS, attempts_of, rebuild
-from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages
+from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages, notes
 
 
 def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
@@ -96,9 +96,14 @@ def record(
 
 
 def _others(connection: Connection, result: Result) -> set[Outcome]:
-    query = sa.select(attempts.c.outcome).where(
-        attempts.c.envelope_id == result.move.id, attempts.c.id != result.attempt.id
+    # What was rejected before somebody had the mail replayed decides nothing about the calls since.
+    replayed = sa.exists().where(
+        notes.c.envelope_id == attempts.c.envelope_id, notes.c.kind == replay.NOTE, notes.c.at >= attempts.c.started_at
     )
+    query = sa.select(attempts.c.outcome).where(
+        attempts.c.envelope_id == result.move.id, attempts.c.id != result.attempt.id,
+        ~sa.and_(attempts.c.outcome == Outcome.REJECTED.value, replayed),
+    )  # fmt: skip
     return {Outcome(row.outcome) for row in connection.execute(query)}
 
 

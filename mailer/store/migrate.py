@@ -51,3 +51,8 @@ def head() -> str:
     if found is None:
         raise RuntimeError("no migrations found")
     return found
+
+
+def revisions() -> list[str]:
+    """Return every revision that this code knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from tests.chaos import plain, rolling
+from tests.chaos import cluster, plain, rolling
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import run
 from tests.chaos.verdict import Verdict
@@ -18,34 +19,42 @@ _TABLE = Path("var") / "chaos.md"
 def main() -> int:
     """Run them, print and write the table; 1 if a promise was broken."""
     options = _options()
-    verdicts = []
+    runs = bad = 0
     _TABLE.parent.mkdir(exist_ok=True)
     with _TABLE.open("a" if options.append else "w", encoding="utf-8") as table:
         for line in Verdict.head().splitlines():
             _say(line, table)
-        for judged, verdict in _runs(options):
-            _say(verdict.row(), table)
-            verdicts += [verdict] if judged else []
-    bad = [verdict for verdict in verdicts if not verdict.good]
-    print(f"\n{len(verdicts)} runs, {len(bad)} of them broke a promise; {_TABLE}")
+        for name, judged, go in _runs(options):
+            try:
+                verdict = go()
+            except AssertionError as failure:
+                _say(f"| {name} | did not end: {str(failure).splitlines()[0]} |", table)
+                (_TABLE.parent / f"chaos-{name.replace(' ', '-')}.log").write_text(str(failure), encoding="utf-8")
+                kept = False
+            else:
+                _say(verdict.row(), table)
+                kept = verdict.good
+            runs += judged
+            bad += judged and not kept
+    print(f"\n{runs} runs, {bad} of them broke a promise; {_TABLE}")
     return 1 if bad else 0
 
 
-def _runs(options: argparse.Namespace) -> Iterator[tuple[bool, Verdict]]:
-    """Yield each verdict, and whether it is one on us."""
+def _runs(options: argparse.Namespace) -> Iterator[tuple[str, bool, Callable[[], Verdict]]]:
+    """Yield each run's name, whether it is one of ours to be judged, and how it goes."""
     load = {"mails": options.mails, "rate": options.rate}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        for fault in FAULTS:
-            for database in fault.databases if options.databases == "all" else fault.databases[:1]:
-                if options.fault in f"{fault.name} ({database})":
-                    yield True, run(fault, database=database, seed=seed, **load)
-        special: list[tuple[str, bool, Callable[[], Verdict]]] = [
-            ("rolling", True, lambda seed=seed: rolling.run(seed=seed, mails=options.mails * 3, rate=200)),  # type: ignore[misc]
-            ("plain", False, lambda seed=seed: plain.run(seed=seed, **load)),  # type: ignore[misc]
+        everything: list[tuple[str, bool, Callable[[], Verdict]]] = [
+            (f"{fault.name} ({database})", True, partial(run, fault, database=database, seed=seed, **load))
+            for fault in FAULTS
+            for database in (fault.databases if options.databases == "all" else fault.databases[:1])
         ]
-        for name, judged, go in special:
-            if options.fault in name:
-                yield judged, go()
+        everything += [
+            ("cluster-node", True, partial(cluster.run, seed=seed, **load)),
+            ("rolling-restart", True, partial(rolling.run, seed=seed, mails=options.mails * 3, rate=200)),
+            ("plain", False, partial(plain.run, seed=seed, **load)),
+        ]
+        yield from (each for each in everything if options.fault in each[0])
 
 
 def _options() -> argparse.Namespace:

@@ -6,22 +6,33 @@ from itertools import product
 
 import pytest
 
-from mailer.delivery import DELIVERY_AT, FINAL, EnvelopeInput, EnvelopeStatus, after_all, move, sources, target
+from mailer.delivery import (
+    BEFORE_REPLAY,
+    DELIVERY_AT,
+    FINAL,
+    DeliveryStatus,
+    EnvelopeInput,
+    EnvelopeStatus,
+    after_all,
+    move,
+    sources,
+    target,
+)
 from mailer.outcome import Outcome
 
-S, I = EnvelopeStatus, EnvelopeInput  # noqa: E741 -- a table is read more easily in single letters
+S, I, D = EnvelopeStatus, EnvelopeInput, DeliveryStatus  # noqa: E741 -- a table is read more easily in single letters
 
 # The specification, written out: rows are states, columns are inputs; a dash says that nothing moves.
-COLUMNS = (I.CLAIM, I.ACCEPT, I.RETRY, I.WAIT, I.GIVE_UP, I.FAIL, I.EXPIRE)
+COLUMNS = (I.CLAIM, I.ACCEPT, I.RETRY, I.WAIT, I.GIVE_UP, I.FAIL, I.EXPIRE, I.REPLAY)
 TABLE = {
-    S.SCHEDULED: "sending   -         -       -        -        failed  expired",
-    S.QUEUED: "sending   accepted  -       -        unknown  failed  expired",
-    S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired",
-    S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -",
-    S.ACCEPTED: "-         -         -       -        -        -       -",
-    S.FAILED: "-         -         -       -        -        -       -",
-    S.CANCELED: "-         -         -       -        -        -       -",
-    S.EXPIRED: "-         -         -       -        -        -       -",
+    S.SCHEDULED: "sending   -         -       -        -        failed  expired  -",
+    S.QUEUED: "sending   accepted  -       -        unknown  failed  expired  -",
+    S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired  -",
+    S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -        queued",
+    S.ACCEPTED: "-         -         -       -        -        -       -        -",
+    S.FAILED: "-         -         -       -        -        -       -        queued",
+    S.CANCELED: "-         -         -       -        -        -       -        -",
+    S.EXPIRED: "-         -         -       -        -        -       -        queued",
 }
 
 
@@ -70,8 +81,15 @@ def test_what_follows_an_answer_depends_on_what_is_known_of_the_others(
     assert after_all(outcome, event, others, in_time=in_time) is follows
 
 
-def test_nothing_leaves_a_final_state() -> None:
-    assert all(move(status, event) is status for status, event in product(FINAL, EnvelopeInput))
+def test_nothing_but_a_person_leaves_a_final_state() -> None:
+    for status, event in product(FINAL, EnvelopeInput):
+        assert move(status, event) is (S.QUEUED if status in sources(event) else status)
+    assert {event for status, event in product(FINAL, EnvelopeInput) if status in sources(event)} == {I.REPLAY}
+
+
+def test_what_was_accepted_or_canceled_is_never_replayed() -> None:
+    assert sources(I.REPLAY) == {S.FAILED, S.UNKNOWN, S.EXPIRED}
+    assert {D.FAILED, D.UNKNOWN, D.EXPIRED} == BEFORE_REPLAY, "and so are recipients of whom an event said more"
 
 
 def test_every_state_of_an_envelope_says_something_of_its_recipients() -> None:

@@ -207,3 +207,18 @@ def test_a_netrc_file_does_not_replace_our_key(tmp_path: object, monkeypatch: py
     with server(behave) as url:
         send(url)
     assert b"Authorization: Bearer x" in seen[0]
+
+
+def test_a_question_goes_without_a_body_and_says_so_when_there_was_no_connection() -> None:
+    seen: list[bytes] = []
+
+    def note(connection: socket.socket) -> None:
+        seen.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    transport = HttpTransport(connect_timeout=1, read_timeout=1)
+    with server(note) as url:
+        assert transport.send(HttpRequest("GET", url, {}, b"")).status == 200
+    assert b"transfer-encoding" not in seen[0].lower()
+    with pytest.raises(TemporarilyRefused, match="no_connection"):
+        transport.send(HttpRequest("GET", url, {}, b""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -96,3 +97,29 @@ def test_everything_that_a_valid_message_may_hold_is_taken(provider: Provider) -
 
 def test_metadata_stays_with_us_since_recipients_could_read_it(provider: Provider) -> None:
     assert b"for-our-eyes" not in provider.request(envelope(metadata={"k": "for-our-eyes"})).body
+
+
+def test_the_probe_of_the_credentials_sends_nothing_and_goes_where_the_mails_go(provider: Provider) -> None:
+    probe = provider.probe()
+    assert (probe.method, probe.body) == ("GET", b"")
+    assert urlsplit(probe.url).netloc == urlsplit(provider.request(envelope()).url).netloc
+    assert "Authorization" in probe.headers
+    assert KEY not in repr(probe.url)
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>nginx</html>", b"{}", b"[]", b"Mailgun Magnificent API", b"\xff", b"[" * 60_000]
+)
+def test_a_probe_that_is_not_answered_as_documented_is_a_diagnosis_that_tells_no_secret(
+    provider: Provider, status: int, body: bytes
+) -> None:
+    said = provider.diagnose(answer(status, body))
+    assert said
+    assert KEY not in said
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_named_by_its_variable(provider: Provider, status: int) -> None:
+    [secret] = [s.name for s in provider.settings if s.secret]
+    assert secret in (provider.diagnose(answer(status, b"Forbidden")) or "")

@@ -105,3 +105,12 @@ def test_its_words_decide_between_the_message_and_the_sender(
 def test_401_is_the_plain_word_forbidden() -> None:
     with pytest.raises(ProviderError, match="401: Forbidden"):
         MAILGUN.receipt(answer(401, b"Forbidden"), now=NOW)
+
+
+def test_a_page_of_events_is_the_proof_that_key_and_domain_are_good() -> None:
+    assert MAILGUN.probe().url == "https://api.mailgun.net/v3/mg.example.com/events?limit=1"
+    assert MAILGUN.diagnose(answer(200, b'{"items":[],"paging":{}}')) is None
+
+
+def test_a_domain_that_it_does_not_know_is_named() -> None:
+    assert "mg.example.com" in (MAILGUN.diagnose(answer(404, b'{"message":"Domain not found"}')) or "")

@@ -84,3 +84,9 @@ def test_an_unverified_sender_is_the_senders_fault_and_addresses_in_the_words_ar
     with pytest.raises(SenderRefused) as caught:
         SENDGRID.receipt(answer(403, body), now=NOW)
     assert caught.value.detail == "The from address a***@example.com does not match (from)"
+
+
+def test_a_key_is_good_if_it_may_send() -> None:
+    assert SENDGRID.probe().url == "https://api.sendgrid.com/v3/scopes"
+    assert SENDGRID.diagnose(answer(200, b'{"scopes":["alerts.read","mail.send"]}')) is None
+    assert "mail.send" in (SENDGRID.diagnose(answer(200, b'{"scopes":["alerts.read"]}')) or "")

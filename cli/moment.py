@@ -1,0 +1,29 @@
+"""A moment as an operator writes it: `2h` (ago), or RFC 3339 with its offset."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+import typer
+
+from mailer import clock
+
+_SPAN = re.compile(r"(\d{1,9})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse(text: str) -> datetime:
+    """Return the moment; raise BadParameter (exit code 2) for anything else."""
+    if match := _SPAN.fullmatch(text.strip()):
+        try:
+            return clock.now() - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        except OverflowError as error:
+            raise typer.BadParameter(f"{text!r} is longer ago than there was time") from error
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither like `30m`, `2h`, `1d` nor RFC 3339") from error
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} lacks its offset: `Z` or like `+02:00`")
+    return moment

@@ -1,0 +1,19 @@
+"""`python -m mailer topology`."""
+
+from __future__ import annotations
+
+from cli.output import Json, document, say
+from mailer import bootstrap
+from mailer.client import task
+
+
+def topology(*, json: Json = False) -> None:
+    """Declare the broker's exchanges and queues; safe to run twice.
+
+    Exit code 0: done; 1: it could not be done.
+    """
+    task.declare(bootstrap.settings())
+    if json:
+        document({"declared": True})
+    else:
+        say("broker topology declared")
