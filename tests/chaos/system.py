@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from deploy.local import port
+from deploy.local.cluster import RabbitCluster
 from deploy.local.port import wait_until
 from deploy.local.postgres import PostgresCluster
 from deploy.local.process import Process
@@ -54,15 +55,22 @@ class System:
         database: `postgresql` or `sqlite`.
         environment: settings that differ from those of other runs.
         var: the directory of MAILER_VAR; None: a new one.
+        clustered: the broker is a cluster of three nodes, which everybody reaches without a proxy.
     """
 
     def __init__(
-        self, *, database: str = "postgresql", environment: Mapping[str, str] | None = None, var: Path | None = None
+        self,
+        *,
+        database: str = "postgresql",
+        environment: Mapping[str, str] | None = None,
+        var: Path | None = None,
+        clustered: bool = False,
     ) -> None:
         self._stack = ExitStack()
         self.base = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mailer-chaos-")))
         self.var = var or self.base / "var"
-        self.rabbit = RabbitNode(self.base / "rabbit")
+        self.cluster = RabbitCluster(self.base / "rabbit") if clustered else None
+        self.rabbit = self.cluster.nodes[0] if self.cluster else RabbitNode(self.base / "rabbit")
         self.postgres = PostgresCluster() if database == "postgresql" else None
         self._environment = {**TIMES, **PROVIDER_KEYS, "MAILER_API_KEY": API_KEY, **(environment or {})}
         self.api_port = port.free_port()
@@ -82,6 +90,11 @@ class System:
     def settings(self) -> Settings:
         """The settings of whoever publishes from outside."""
         return Settings.load(self.environment)
+
+    @property
+    def broker_url(self) -> str:
+        """The broker's address, or addresses."""
+        return self.cluster.broker_url if self.cluster else self.rabbit.url()
 
     @property
     def url(self) -> str:
@@ -119,7 +132,7 @@ class System:
 
     def _start(self) -> None:
         enter = self._stack.enter_context
-        enter(self.rabbit)
+        enter(self.cluster or self.rabbit)
         database_url = f"sqlite:///{self.var}/mailer.db"
         if self.postgres:
             self._stack.callback(self.postgres.remove)
@@ -130,7 +143,7 @@ class System:
         for provider in ("sendgrid", "mailgun"):
             self.sandbox.fail(provider, mode="latency", latency_ms=_LATENCY_MS)
         self.environment = {
-            **self._environment, "CELERY_BROKER_URL": self.rabbit.url(), "DATABASE_URL": database_url,
+            **self._environment, "CELERY_BROKER_URL": self.broker_url, "DATABASE_URL": database_url,
             "MAILER_VAR": str(self.var), "MAILER_SENDGRID_URL": self.sandbox.sendgrid,
             "MAILER_MAILGUN_URL": self.sandbox.mailgun, "PORT": str(self.api_port), "MAILER_BIND": "127.0.0.1",
             "WEB_CONCURRENCY": "1",
@@ -151,7 +164,7 @@ class System:
         self.to_mailgun = enter(Proxy(self.sandbox.port, "127.0.0.3"))
         self.worker_environment = {
             **self.environment,
-            "CELERY_BROKER_URL": self.rabbit.url().replace(f":{self.rabbit.port}/", f":{self.to_broker.port}/"),
+            "CELERY_BROKER_URL": self._through_a_proxy(self.broker_url),
             "MAILER_SENDGRID_URL": f"http://127.0.0.1:{self.to_sendgrid.port}",
             "MAILER_MAILGUN_URL": f"http://127.0.0.1:{self.to_mailgun.port}",
         }
@@ -159,6 +172,9 @@ class System:
             url = self.environment["DATABASE_URL"]
             through = url.replace(f":{self.postgres.port}/", f":{self.to_database.port}/")
             self.worker_environment["DATABASE_URL"] = through
+
+    def _through_a_proxy(self, broker_url: str) -> str:
+        return broker_url if self.cluster else broker_url.replace(f":{self.rabbit.port}/", f":{self.to_broker.port}/")
 
     def _start_programs(self) -> None:
         web = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "api:create_app()"]
