@@ -54,7 +54,8 @@ def _runs(options: argparse.Namespace) -> Iterator[tuple[str, bool, Callable[[],
             ("rolling-restart", True, partial(rolling.run, seed=seed, mails=options.mails * 3, rate=200)),
             ("plain", False, partial(plain.run, seed=seed, **load)),
         ]
-        yield from (each for each in everything if options.fault in each[0])
+        chosen = [each for each in everything if options.fault in each[0]]
+        yield from chosen[options.part - 1 :: options.parts]
 
 
 def _options() -> argparse.Namespace:
@@ -65,6 +66,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--mails", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=80)
     parser.add_argument("--databases", choices=["all", "first"], default="first", help="SQLite too, or PostgreSQL only")
+    parser.add_argument("--part", type=int, default=1, help="with --parts: several `make chaos` side by side")
+    parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--append", action="store_true", help=f"add to {_TABLE}")
     return parser.parse_args()
 
