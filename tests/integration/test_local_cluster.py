@@ -9,7 +9,8 @@ import kombu
 from deploy.local.cluster import RabbitCluster
 from deploy.local.port import wait_until
 from mailer import ids
-from mailer.client.task import SendEmail, declare, publisher
+from mailer.client.task import SendEmail, publisher
+from mailer.client.topology import declare
 from mailer.errors import BrokerUnavailable
 from mailer.settings import Settings
 from tests.factories import fields
