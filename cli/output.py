@@ -49,6 +49,11 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things: `1 message`, `2 messages`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long ago a moment was, or in how long it will be, for a person."""
     seconds = (now - moment).total_seconds()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli import moment
-from cli.output import Json, document, say
+from cli.output import Json, count, document, say
 from cli.replay_shown import show_dead, show_plan
 from mailer import bootstrap
 from mailer.delivery import EnvelopeStatus
@@ -91,7 +91,7 @@ def _replay(desk: Desk, wanted: Wanted, *, reason: str, dry_run: bool, yes: bool
         show_plan(plan)
     done = 0
     if plan.total and not dry_run:
-        _confirm(f"replay {plan.total} messages?", yes=yes)
+        _confirm(f"replay {count(plan.total, 'message')}?", yes=yes)
         order = Order(who=_who(), why=reason, deadline=bootstrap.settings().deadline)
         for done in desk.replay(fixed, order, total=plan.total):
             if not json:
@@ -108,7 +108,7 @@ def _replay_dead(desk: Desk, wanted: Wanted, *, dry_run: bool, yes: bool, json: 
         show_dead(groups, found)
     done = Published(ids=(), refused=())
     if found and not dry_run:
-        _confirm(f"publish {len(found)} calls again?", yes=yes)
+        _confirm(f"publish {count(len(found), 'call')} again?", yes=yes)
         done = desk.replay_dead(found)
     if json:
         refused = [{"id": id, "problem": problem} for id, problem in done.refused]

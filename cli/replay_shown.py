@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from cli.output import ago, console, say
+from cli.output import ago, console, count, say
 from mailer import clock, masking
 from mailer.replay import Group, Plan
 
@@ -16,7 +16,7 @@ _EXAMPLES = 5
 def show_plan(plan: Plan) -> None:
     """Show how many, why they rest, how many may arrive twice, and some of them."""
     if plan.total:
-        say(f"{plan.total} messages would be sent again:")
+        say(f"{count(plan.total, 'message')} would be sent again:")
         console().print(_table(plan.groups))
         for e in plan.examples:
             doubt = ", may have been sent" if e.possible_duplicate else ""
@@ -35,7 +35,7 @@ def show_dead(groups: Sequence[Group], found: Sequence[str]) -> None:
     if not found:
         say("no such call died on the broker")
         return
-    say(f"{len(found)} calls would be published again:")
+    say(f"{count(len(found), 'call')} would be published again:")
     console().print(_table(groups))
     for id in found[:_EXAMPLES]:
         say(f"  {id}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import Json, console, document, say
+from cli.output import Json, console, count, document, say
 from mailer import bootstrap, clock, masking
 from mailer.desk import Traced
 from mailer.ledger import DeadCall
@@ -51,7 +51,7 @@ def _show(found: Traced, *, now: datetime) -> None:
         say(f"{dead.id}  died on the broker before it was stored", "bold")
         say(f"  {_dead(dead)}", "red")
     if found.more:
-        say(f"and {found.more} more messages of this request (--limit)")
+        say(f"and {count(found.more, 'more message')} of this request (--limit)")
 
 
 def _line(line: Line, begun: datetime) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mailer import ids
+from mailer import delivery, ids
 from mailer.client.task import SendEmail, names_stored
+from mailer.delivery import EnvelopeInput
 from mailer.errors import InvalidMessage
 from mailer.ledger import DeadCall
 from mailer.replay import Group, Order, Plan, Published, Wanted
@@ -68,12 +69,13 @@ class Desk:
     def replay(self, wanted: Wanted, order: Order, *, total: int) -> Iterator[int]:
         """Put up to `total` messages back to queued, in batches; yield how many are done after each."""
         done = 0
-        while done < total:
-            moved = self._records.replay(wanted, order, limit=min(_BATCH, total - done), now=self._clock())
-            if not moved:
-                return
-            done += len(moved)
-            yield done
+        for part in _parts(wanted):
+            while done < total:
+                moved = self._records.replay(part, order, limit=min(_BATCH, total - done), now=self._clock())
+                if not moved:
+                    break
+                done += len(moved)
+                yield done
 
     def plan_dead(self, wanted: Wanted) -> tuple[list[Group], list[str]]:
         """Return the dead calls that are wanted: how many by reason, and their ids."""
@@ -108,3 +110,14 @@ class Desk:
         except InvalidMessage as error:
             return str(error)
         return None
+
+
+def _parts(wanted: Wanted) -> list[Wanted]:
+    """Return what is wanted status by status: within one the index knows the order, and a batch reads only itself.
+
+    Not where only the first so many are wanted: those are the longest resting of all.
+    """
+    if wanted.limit:
+        return [wanted]
+    statuses = wanted.statuses or sorted(delivery.sources(EnvelopeInput.REPLAY))
+    return [replace(wanted, statuses=(status,)) for status in statuses]

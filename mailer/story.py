@@ -102,7 +102,8 @@ def _attempt(a: Attempt) -> str:
         words.append(a.error_code)
     if a.duration_ms is not None:
         words.append(f"after {a.duration_ms} ms")
-    if a.provider_message_id:
+    # Mailgun's is our own Message-ID, which looks like an address.
+    if a.provider_message_id and "@" not in a.provider_message_id:
         words.append(f"as {a.provider_message_id}")
     if a.error:
         words.append(f"({a.error})")

@@ -157,7 +157,7 @@ def test_on_a_terminal_it_asks_and_no_means_no(run: Run, environment: dict[str, 
         said += piece
     os.close(ours)
     assert process.wait(30) == 1
-    assert b"replay 1 messages?" in said
+    assert b"replay 1 message?" in said
     assert store.load([work.id])[work.id].status == "failed"
 
 

@@ -96,6 +96,26 @@ def test_one_that_expired_gets_new_time_and_goes_on(world: World, desk: Desk) ->
     assert world.view(id).status is EnvelopeStatus.ACCEPTED
 
 
+def test_what_rests_in_different_ways_is_replayed_by_one_run_and_a_limit_takes_the_longest_resting(
+    world: World, desk: Desk
+) -> None:
+    world.providers.script = {"sendgrid": [400, READ_TIMEOUT, 400]}
+    sent = [world.submit(**given) for given in ({}, {"on_unknown": "fail"}, {})]
+    for id in sent:
+        world.run(id)
+        world.now += timedelta(seconds=1)
+    assert replay(world, desk, limit=2, allow_duplicates=True) == 2
+    assert [world.view(id).status for id in sent] == ["queued", "queued", "failed"]
+    for id in sent:
+        world.run(id)
+    assert replay(world, desk, allow_duplicates=True) == 1
+    world.providers.script = {"sendgrid": [400, READ_TIMEOUT]}
+    more = [world.submit(**given) for given in ({}, {"on_unknown": "fail"})]
+    for id in more:
+        world.run(id)
+    assert replay(world, desk, allow_duplicates=True) == 2
+
+
 def test_what_fails_again_is_not_replayed_again_by_the_same_run(world: World, desk: Desk) -> None:
     world.providers.script = {"sendgrid": [400] * 9, "mailgun": [400] * 9}
     sent = [world.submit() for _ in range(3)]

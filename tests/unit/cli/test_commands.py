@@ -46,7 +46,7 @@ def test_trace_of_a_request_shows_so_many_and_says_how_many_more(store: Store, r
         stored(store, request_id="shop-1")
     done = run("trace", "shop-1", "--limit", "2")
     assert (done.code, done.out.count("accepted 2026")) == (0, 2)
-    assert "and 1 more messages" in done.out
+    assert "and 1 more message of" in done.out
 
 
 def test_trace_of_a_dead_call_says_how_to_replay_it_and_shows_nothing_of_the_mail(store: Store, run: Run) -> None:
@@ -97,7 +97,7 @@ def test_replay_shows_the_plan_and_does_it_with_yes(store: Store, run: Run) -> N
     doubtful = rested(store, I.GIVE_UP, Outcome.UNKNOWN)
     done = run("replay", "--status", "failed", "--status", "unknown", "--yes", "--reason", "the template is mended")
     assert done.code == 0
-    assert "1 messages would be sent again" in done.out
+    assert "1 message would be sent again" in done.out
     assert "1 more are left out" in done.out
     assert (status(store, work.id), status(store, doubtful.id)) == (EnvelopeStatus.QUEUED, EnvelopeStatus.UNKNOWN)
     assert "the template is mended" in run("trace", work.id).out
