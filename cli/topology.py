@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.output import Json, document, say
 from mailer import bootstrap
-from mailer.client import task
+from mailer.client.topology import declare
 
 
 def topology(*, json: Json = False) -> None:
@@ -12,7 +12,7 @@ def topology(*, json: Json = False) -> None:
 
     Exit code 0: done; 1: it could not be done.
     """
-    task.declare(bootstrap.settings())
+    declare(bootstrap.settings())
     if json:
         document({"declared": True})
     else:

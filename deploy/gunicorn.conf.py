@@ -9,7 +9,9 @@ from typing import Any
 
 from gunicorn import glogging
 
-from mailer import log
+from mailer import alarm, log
+from mailer.client.topology import declare
+from mailer.errors import BrokerUnavailable, ConfigurationError
 from mailer.settings import Settings
 
 bind = f"{os.environ.get('MAILER_BIND') or '0.0.0.0'}:{os.environ.get('PORT') or '8000'}"  # noqa: S104
@@ -30,6 +32,16 @@ control_socket_disable = True
 
 # The API logs its accesses itself, with request ids and without secrets.
 accesslog = None
+
+
+def on_starting(_: Any) -> None:
+    """Declare the broker's queues before the first request; one that differs or is away is not the callers' concern."""
+    try:
+        declare(Settings.load())
+    except BrokerUnavailable as error:
+        log.get("api").warning("broker.unavailable", error=str(error))
+    except ConfigurationError as error:
+        alarm.raise_alarm("topology.differs", reason=str(error))
 
 
 class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types

@@ -14,6 +14,8 @@ from mailer.ports import ProviderSetting
 
 # Our queues. A queue's arguments cannot be changed later (RabbitMQ answers PRECONDITION_FAILED).
 QUEUES: Mapping[Lane, str] = {Lane.TRANSACTIONAL: "mail.transactional", Lane.BULK: "mail.bulk"}
+EVENTS_QUEUE = "mail.events"
+CALLBACKS_QUEUE = "mail.callbacks"
 SWEEP_QUEUE = "mail.sweep"
 DEAD_QUEUE = "mail.dead"
 EXCHANGE = "mail"
@@ -129,7 +131,10 @@ class Settings:
     def celery(self) -> dict[str, Any]:
         """Return what every process that publishes or consumes must agree on, as plain data for Celery."""
         rabbit = self.broker_url.startswith("amqp")
-        queues = {name: _queue(name, _mail_arguments() if rabbit else None) for name in QUEUES.values()}
+        # Nothing may be dropped from any of these. Declared from the first day on: a queue that is a second old when
+        # its node is killed may lose what it confirmed (celery.md, trap 13).
+        kept = (*QUEUES.values(), EVENTS_QUEUE, CALLBACKS_QUEUE)
+        queues = {name: _queue(name, _mail_arguments() if rabbit else None) for name in kept}
         # One sweep waiting is enough; a second says nothing new.
         sweep = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "drop-head"} if rabbit else None
         queues[SWEEP_QUEUE] = _queue(SWEEP_QUEUE, sweep)

@@ -11,7 +11,7 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from mailer import alarm, log, request_id
-from mailer.client.task import Celery
+from mailer.client.app import Celery
 from mailer.settings import SEND_TASK, Settings
 
 # Our messages are JSON, so a worker that runs as root (a container, a fresh machine) is not the danger it warns of.

@@ -13,7 +13,8 @@ import kombu
 
 from mailer import bootstrap, ids, request_id
 from mailer.burial import Letter
-from mailer.client.task import DEFAULT_PROJECT, dead_queue, names_stored
+from mailer.client.task import DEFAULT_PROJECT, names_stored
+from mailer.client.topology import dead_queue
 from mailer.settings import SEND_TASK
 from tasks.app import app
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 
 from mailer import bootstrap, log
-from mailer.client.task import depths, wake
+from mailer.client.task import wake
+from mailer.client.topology import depths
 from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, StoreUnavailable
 from mailer.ledger import Due
@@ -34,7 +35,7 @@ def sweep() -> str:
 
 def _sweep(begun: float) -> str:
     service, settings = bootstrap.service(), bootstrap.settings()
-    waiting = depths(send_email, settings)
+    waiting = depths(app, settings)
     until = begun + max(settings.sweep_interval * 0.8, 1)
     woken = sum(_wake_lane(lane, waiting, until) for lane in Lane)
     buried = dead.bury(until=until)

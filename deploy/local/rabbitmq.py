@@ -94,6 +94,11 @@ class RabbitNode:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        """True while the Erlang machine lives (paused counts)."""
+        return self._process.running
+
+    @property
     def epmd_pid(self) -> int:
         """Process id of its port mapper; LookupError while it does not run."""
         return self._epmd.process.pid

@@ -1,7 +1,7 @@
 """`send_email`: the client through the broker, and the publishing half of the task that the workers run.
 
-The one room of the core that knows Celery. An application that calls `send_email.delay(...)` loads neither flask nor a
-database driver.
+mailer.client is the one room of the core that knows Celery. An application that calls `send_email.delay(...)` loads
+neither flask nor a database driver.
 """
 
 from __future__ import annotations
@@ -12,26 +12,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import amqp.exceptions
 import celery
-import kombu
-import kombu.exceptions
-from kombu.transport import native_delayed_delivery as delayed
 
 from mailer import clock, ids, masking, request_id
+from mailer.client import app
 from mailer.client.body import named
 from mailer.delivery import Lane
-from mailer.errors import BrokerUnavailable, ConfigurationError, InvalidMessage, Problem
+from mailer.errors import BrokerUnavailable, InvalidMessage, Problem
 from mailer.message import Message
-from mailer.settings import BROKER_TIMEOUT, DEAD_EXCHANGE, DEAD_QUEUE, QUEUES, SEND_TASK, Settings
+from mailer.settings import QUEUES, SEND_TASK, Settings
 
 DEFAULT_PROJECT = "default"
 
 _STORED = frozenset({"id", "lane", "hops"})
 _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-# A full queue, a broker that is down, hangs or has no quorum; a missing exchange or queue (celery.md, trap 5).
-_BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError)
 
 
 class SendEmail(celery.Task):
@@ -79,7 +73,7 @@ class SendEmail(celery.Task):
         }
         try:
             return super().apply_async((), call, task_id=task_id, **_whole_seconds(options))
-        except _BROKER_ERRORS as error:
+        except app.ERRORS as error:
             raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
 
 
@@ -88,34 +82,12 @@ def names_stored(call: Mapping[str, Any]) -> bool:
     return "id" in call and call.keys() <= _STORED and isinstance(call["id"], str) and ids.is_id(call["id"])
 
 
-class Celery(celery.Celery):
-    """A Celery whose publishers never wait for ever.
-
-    Connections for writing have timeouts of their own: a publish to a broker that hangs, or has its memory alarm on,
-    would hang too. Those for reading have none: a worker waits there for work.
-    """
-
-    def connection_for_write(self, url: str | None = None, *args: Any, **options: Any) -> Any:
-        """Return a connection with bounds."""
-        bounds: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
-        if (url or self.conf.broker_url).startswith("amqp"):
-            bounds |= {"read_timeout": BROKER_TIMEOUT, "write_timeout": BROKER_TIMEOUT}
-        options["transport_options"] = bounds | (options.get("transport_options") or {})
-        return super().connection_for_write(url, *args, **options)
-
-
 def publisher(settings: Settings) -> SendEmail:
     """Return a `send_email` that publishes with these settings."""
-    app = _app(settings)
-    app.conf.broker_pool_limit = settings.concurrency
-    task: SendEmail = app.register_task(SendEmail())
+    made = app.build(settings)
+    made.conf.broker_pool_limit = settings.concurrency
+    task: SendEmail = made.register_task(SendEmail())
     return task
-
-
-def _app(settings: Settings) -> Celery:
-    app = Celery("mailer", set_as_current=False)
-    app.conf.update(settings.celery())
-    return app
 
 
 def wake(task: SendEmail, id: str, *, lane: Lane, request_id: str) -> None:
@@ -129,75 +101,8 @@ def ping(task: SendEmail) -> None:
     try:
         with task.app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
-    except _BROKER_ERRORS as error:
+    except app.ERRORS as error:
         raise BrokerUnavailable(type(error).__name__) from error
-
-
-def depths(task: SendEmail, settings: Settings) -> dict[str, int]:
-    """Return how many messages wait in each lane's queue, by its name. A queue that is gone is declared again.
-
-    Raises:
-        BrokerUnavailable: the broker does not answer.
-    """
-    try:
-        with task.app.connection_for_write() as connection:
-            return {name: _depth(connection, name) for name in QUEUES.values()}
-    except amqp.exceptions.NotFound:
-        declare(settings)
-        return dict.fromkeys(QUEUES.values(), 0)
-    except _BROKER_ERRORS as error:
-        raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
-
-
-def _depth(connection: Any, name: str) -> int:
-    count: int = connection.default_channel.queue_declare(name, passive=True).message_count
-    return count
-
-
-def dead_queue() -> kombu.Queue:
-    """Return the queue of what the broker gave up on."""
-    exchange = kombu.Exchange(DEAD_EXCHANGE, type="topic")
-    return kombu.Queue(DEAD_QUEUE, exchange, routing_key=DEAD_QUEUE, queue_arguments={"x-queue-type": "quorum"})
-
-
-def declare(settings: Settings) -> None:
-    """Declare every exchange and queue, and with RabbitMQ the topology of delayed tasks.
-
-    Done at deploy and at start, not at the first publish: a quorum queue that is a second old when its node is killed
-    may lose what was confirmed, and a delayed task needs its exchange before any worker ever ran.
-
-    Raises:
-        ConfigurationError: a queue exists with other arguments.
-        BrokerUnavailable: the broker does not answer.
-    """
-    # Without a task: in a worker, a second `send_email` would take the place of the one that runs.
-    app = _app(settings)
-    try:
-        with app.connection_for_write() as connection:
-            _declare(app, connection, rabbit=settings.broker_url.startswith("amqp"))
-    except amqp.exceptions.PreconditionFailed as error:
-        raise ConfigurationError(
-            f"a queue has other arguments, which cannot be changed: drain and delete it first ({error.reply_text})"
-        ) from None
-    except _BROKER_ERRORS as error:
-        raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
-
-
-def queues(app: celery.Celery, *, rabbit: bool) -> list[kombu.Queue]:
-    """Return every queue that there is to be, with our arguments."""
-    found = list(app.amqp.queues.values())
-    if rabbit:
-        found.append(dead_queue())
-    return found
-
-
-def _declare(app: celery.Celery, connection: Any, *, rabbit: bool) -> None:
-    if rabbit:
-        delayed.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
-    for queue in queues(app, rabbit=rabbit):
-        queue.bind(connection.default_channel).declare()
-        if rabbit and queue.name != DEAD_QUEUE:
-            delayed.bind_queue_to_native_delayed_delivery_exchange(connection, queue)
 
 
 def _checked(fields: Mapping[str, Any], *, now: datetime | None) -> dict[str, Any]:

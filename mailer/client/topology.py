@@ -1,4 +1,4 @@
-"""The broker's queues as they are, held against what they should be. Nothing is created or changed."""
+"""The broker's exchanges and queues: declared, inspected, counted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,79 @@ from dataclasses import dataclass
 from typing import Any
 
 import amqp.exceptions
+import celery
 import kombu
-import kombu.exceptions
+from kombu.transport import native_delayed_delivery as delayed
 
-from mailer.client.task import publisher, queues
-from mailer.errors import BrokerUnavailable
-from mailer.settings import Settings
+from mailer.client import app
+from mailer.errors import BrokerUnavailable, ConfigurationError
+from mailer.settings import DEAD_EXCHANGE, DEAD_QUEUE, QUEUES, Settings
 
-_BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError)
+
+def depths(here: celery.Celery, settings: Settings) -> dict[str, int]:
+    """Return how many messages wait in each lane's queue, by its name. A queue that is gone is declared again.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer.
+    """
+    try:
+        with here.connection_for_write() as connection:
+            return {name: _depth(connection, name) for name in QUEUES.values()}
+    except amqp.exceptions.NotFound:
+        declare(settings)
+        return dict.fromkeys(QUEUES.values(), 0)
+    except app.ERRORS as error:
+        raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
+
+
+def _depth(connection: Any, name: str) -> int:
+    count: int = connection.default_channel.queue_declare(name, passive=True).message_count
+    return count
+
+
+def dead_queue() -> kombu.Queue:
+    """Return the queue of what the broker gave up on."""
+    exchange = kombu.Exchange(DEAD_EXCHANGE, type="topic")
+    return kombu.Queue(DEAD_QUEUE, exchange, routing_key=DEAD_QUEUE, queue_arguments={"x-queue-type": "quorum"})
+
+
+def declare(settings: Settings) -> None:
+    """Declare every exchange and queue, and with RabbitMQ the topology of delayed tasks.
+
+    Done at deploy and at start, not at the first publish: a quorum queue that is a second old when its node is killed
+    may lose what was confirmed, and a delayed task needs its exchange before any worker ever ran.
+
+    Raises:
+        ConfigurationError: a queue exists with other arguments.
+        BrokerUnavailable: the broker does not answer.
+    """
+    here = app.build(settings)
+    try:
+        with here.connection_for_write() as connection:
+            _declare(here, connection, rabbit=settings.broker_url.startswith("amqp"))
+    except amqp.exceptions.PreconditionFailed as error:
+        raise ConfigurationError(
+            f"a queue has other arguments, which cannot be changed: drain and delete it first ({error.reply_text})"
+        ) from None
+    except app.ERRORS as error:
+        raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
+
+
+def queues(here: celery.Celery, *, rabbit: bool) -> list[kombu.Queue]:
+    """Return every queue that there is to be, with our arguments."""
+    found = list(here.amqp.queues.values())
+    if rabbit:
+        found.append(dead_queue())
+    return found
+
+
+def _declare(here: celery.Celery, connection: Any, *, rabbit: bool) -> None:
+    if rabbit:
+        delayed.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
+    for queue in queues(here, rabbit=rabbit):
+        queue.bind(connection.default_channel).declare()
+        if rabbit and queue.name != DEAD_QUEUE:
+            delayed.bind_queue_to_native_delayed_delivery_exchange(connection, queue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +107,15 @@ def inspect(settings: Settings) -> list[QueueState]:
     Raises:
         BrokerUnavailable: the broker does not answer, or refuses us.
     """
-    app = publisher(settings).app
+    here = app.build(settings)
     rabbit = settings.broker_url.startswith("amqp")
     try:
-        with app.connection_for_write() as connection:
+        with here.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
             if not rabbit:
-                return [QueueState(name=q.name, exists=True, ours=True) for q in queues(app, rabbit=False)]
-            return [_state(connection, queue) for queue in queues(app, rabbit=True)]
-    except _BROKER_ERRORS as error:
+                return [QueueState(name=q.name, exists=True, ours=True) for q in queues(here, rabbit=False)]
+            return [_state(connection, queue) for queue in queues(here, rabbit=True)]
+    except app.ERRORS as error:
         raise BrokerUnavailable(type(error).__name__) from error
 
 
@@ -67,7 +132,7 @@ def _state(connection: Any, queue: kombu.Queue) -> QueueState:
     with connection.channel() as channel:
         try:
             # It exists, so this creates nothing: the broker compares.
-            bound: Any = queue.bind(channel)  # type: ignore[no-untyped-call]
+            bound: Any = queue.bind(channel)
             bound.queue_declare()
         except amqp.exceptions.PreconditionFailed as error:
             return QueueState(

@@ -16,7 +16,8 @@ from deploy.local import port
 from deploy.local.process import Process
 from deploy.local.rabbitmq import RabbitNode
 from mailer import Mailer
-from mailer.client.task import SendEmail, declare, publisher
+from mailer.client.task import SendEmail, publisher
+from mailer.client.topology import declare
 from mailer.settings import Settings
 from sandbox.process import Process as Sandbox
 from tests.integration.nodes import ProcessContainer, program, worker
