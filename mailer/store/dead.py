@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from mailer import ids
 from mailer.ledger import DeadCall, Move
-from mailer.store import envelope
+from mailer.store import envelope, replay
 from mailer.store.database import Database
 from mailer.store.tables import dead_calls, envelopes, notes
 
@@ -28,9 +28,11 @@ def bury(connection: Connection, id: str, *, reason: str, move: Move | None, now
 
 
 def deaths(connection: Connection, id: str) -> int:
-    """Return how often an envelope's task has died."""
+    """Return how often an envelope's task has died, since somebody replayed it if they did."""
+    replays = sa.select(notes.c.at).where(notes.c.envelope_id == id, notes.c.kind == replay.NOTE)
+    replayed = connection.execute(replays.order_by(notes.c.at.desc()).limit(1)).scalar_one_or_none()
     query = sa.select(sa.func.count()).where(notes.c.envelope_id == id, notes.c.kind == _KIND)
-    return connection.execute(query).scalar_one()
+    return connection.execute(query if replayed is None else query.where(notes.c.at >= replayed)).scalar_one()
 
 
 def keep(database: Database, connection: Connection, call: DeadCall) -> None:

@@ -77,6 +77,6 @@ def _judge(system: System, *, mails: int, seed: int, ended: datetime) -> Verdict
     counts = _received(system)
     return Verdict(
         fault=_NAME, seed=seed, accepted=mails, received=len(counts), twice=sum(n > 1 for n in counts.values()),
-        flagged=0, accounted=0, in_queue=0, lost=mails - len(counts), unanswered=0, retried=0, flowing=0.0,
+        flagged=0, accounted=0, in_queue=0, lost=mails - len(counts), unanswered=0, retried=0, rate=rate, flowing=0.0,
         rest=round((datetime.now(UTC) - ended).total_seconds(), 1),
     )  # fmt: skip

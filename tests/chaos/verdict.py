@@ -29,6 +29,7 @@ class Verdict:
         accounted: accepted and never taken in, but at rest with a reason that an operator sees.
         in_queue: `.delay()` calls that went with a deleted queue before any worker had taken them.
         lost: accepted and nothing of all that.
+        rate: mails a second that were handed over.
         flowing: seconds from the end of the fault until a provider received the next mail.
         rest: seconds from the end of the fault until nothing moved any more.
     """
@@ -44,6 +45,7 @@ class Verdict:
     lost: int
     unanswered: int
     retried: int
+    rate: float
     flowing: float
     rest: float
 
@@ -106,6 +108,7 @@ def judge(
         lost=len(missing) - len(accounted) - len(in_queue),
         unanswered=load.unanswered,
         retried=load.retried,
+        rate=round(len(load.accepted) / load.seconds, 1),
         flowing=round((flowing - ended).total_seconds(), 1) if flowing else 0.0,
         rest=round((rested - ended).total_seconds(), 1),
     )

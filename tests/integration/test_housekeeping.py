@@ -129,7 +129,8 @@ def test_a_worker_that_is_told_to_end_writes_down_what_it_cannot_finish(
     worker.stop(timeout=20)
     assert time.monotonic() - begun < 12
     message = api.get(id)
-    assert (message["status"], message["attempts"][0]["error"]) == ("unknown", "deadline")
+    assert message["status"] == "unknown"
+    assert message["attempts"][0]["error"].startswith("deadline")
 
 
 def test_a_queue_with_other_arguments_is_an_error_that_names_the_cure(
