@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench format requirements
+.PHONY: help run test lint bench chaos cluster format requirements
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,8 @@ help:
 	@echo "make test          all tests (ARGS='-k name' for some)"
 	@echo "make lint          ruff, mypy, import contracts"
 	@echo "make bench         speed, as ratios to peers, in one run here"
+	@echo "make chaos         everything that can die dies under load, with a table (ARGS='--fault kill-worker --seeds 1 --mails 300')"
+	@echo "make cluster       a RabbitMQ cluster of three nodes here, to kill nodes of; Ctrl-C stops it"
 	@echo "make format        lets ruff rewrite"
 	@echo "make requirements  compiles requirements*.txt from requirements*.in"
 
@@ -35,6 +37,13 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m deploy.local.install
 	@exec $(BIN)/python -m bench
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m deploy.local.install
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+cluster: $(VENV)/.run
+	@exec $(BIN)/python -I -S deploy/local/tether.py --signal TERM -- $(BIN)/python -m deploy.cluster
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

@@ -266,7 +266,7 @@ def disk_full(system: System, rng: random.Random) -> None:
 
 def clock_jumps(system: System, rng: random.Random) -> None:
     """Let one worker's clock be two hours ahead, the other's an hour behind."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     honest = system.workers
     wrong = []
     for number, (worker, offset) in enumerate(zip(honest, ("+7200", "-3600"), strict=True)):
