@@ -164,11 +164,18 @@ def memory_alarm(system: System, rng: random.Random) -> None:
     system.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
 
 
-def delete_all_queues(system: System, _: random.Random) -> None:
-    """Delete every queue with all that is in it. Nobody declares anything by hand afterwards."""
+def delete_all_queues(system: System, rng: random.Random) -> None:
+    """Delete every queue with all that is in it. Nobody declares anything by hand afterwards.
+
+    A worker whose queues are gone ends; a supervisor starts it again, and it declares them.
+    """
     system.rabbit.ctl(
         "eval", '[rabbit_amqqueue:delete(Q, false, false, <<"chaos">>) || Q <- rabbit_amqqueue:list()], ok.'
     )
+    for worker in system.workers:
+        wait_until(lambda worker=worker: not worker.running, timeout=10)  # type: ignore[misc]
+        time.sleep(rng.uniform(0.5, 1.5))
+        system.start(worker)
 
 
 def poison(system: System, _: random.Random) -> None:
