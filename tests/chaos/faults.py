@@ -169,9 +169,14 @@ def delete_all_queues(system: System, rng: random.Random) -> None:
 
     A worker whose queues are gone ends; a supervisor starts it again, and it declares them.
     """
+    for worker in system.workers:
+        worker.pause()
+    time.sleep(rng.uniform(1, 2))  # so that something waits in them
     system.rabbit.ctl(
         "eval", '[rabbit_amqqueue:delete(Q, false, false, <<"chaos">>) || Q <- rabbit_amqqueue:list()], ok.'
     )
+    for worker in system.workers:
+        worker.resume()
     for worker in system.workers:
         wait_until(lambda worker=worker: not worker.running, timeout=10)  # type: ignore[misc]
         time.sleep(rng.uniform(0.5, 1.5))
