@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,10 +127,10 @@ def moving(system: System, load: Load, *, lost_with_queue: bool = False, waits: 
     return unknown_yet | {id for id in load.accepted if id in known and not known[id].rests(waits=waits)}
 
 
-def accounted_for(system: System, ids: Sequence[str]) -> bool:
-    """Tell whether all of these rest without having been sent, with a reason that an operator sees."""
-    states = _states(system)
-    return all(id in states and states[id].rests(waits=False) and states[id].reason for id in ids)
+def accounted_for(system: System, id: str) -> bool:
+    """Tell whether a mail rests without having been sent, with a reason that an operator sees."""
+    state = _states(system).get(id)
+    return state is not None and state.rests(waits=False) and state.reason is not None
 
 
 def judge(
