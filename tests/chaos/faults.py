@@ -5,16 +5,21 @@ from __future__ import annotations
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import kombu
 
+from deploy.local.port import wait_until
 from deploy.local.process import Process
 from deploy.local.proxy import Proxy
+from mailer import ids
+from mailer.client.task import publisher
+from tests.chaos import venom
 from tests.chaos.system import System
+from tests.chaos.verdict import accounted_for
 
 Strike = Callable[[System, random.Random], None]
 
@@ -30,6 +35,7 @@ class Fault:
         environment: settings of its run.
         small_disk: MAILER_VAR is on a disk of so many MiB.
         lost_with_queue: it takes away what only the broker has.
+        waits: its messages wait for news longer than it lasts; they rest for it while they do.
         twice: whether a flagged second mail is a choice that somebody made; without, none may be.
     """
 
@@ -40,6 +46,7 @@ class Fault:
     environment: dict[str, str] = field(default_factory=dict)
     small_disk: int | None = None
     lost_with_queue: bool = False
+    waits: bool = False
     twice: bool = True
 
 
@@ -157,11 +164,23 @@ def memory_alarm(system: System, rng: random.Random) -> None:
     system.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
 
 
-def delete_all_queues(system: System, _: random.Random) -> None:
-    """Delete every queue with all that is in it. Nobody declares anything by hand afterwards."""
+def delete_all_queues(system: System, rng: random.Random) -> None:
+    """Delete every queue with all that is in it. Nobody declares anything by hand afterwards.
+
+    A worker whose queues are gone ends; a supervisor starts it again, and it declares them.
+    """
+    for worker in system.workers:
+        worker.pause()
+    time.sleep(rng.uniform(1, 2))  # so that something waits in them
     system.rabbit.ctl(
         "eval", '[rabbit_amqqueue:delete(Q, false, false, <<"chaos">>) || Q <- rabbit_amqqueue:list()], ok.'
     )
+    for worker in system.workers:
+        worker.resume()
+    for worker in system.workers:
+        wait_until(lambda worker=worker: not worker.running, timeout=10)  # type: ignore[misc]
+        time.sleep(rng.uniform(0.5, 1.5))
+        system.start(worker)
 
 
 def poison(system: System, _: random.Random) -> None:
@@ -176,6 +195,32 @@ def poison(system: System, _: random.Random) -> None:
             (b"gASV", {"content_type": "application/x-python-serialize", "headers": {"task": "x", "id": "y"}}),
         ):  # fmt: skip
             producer.publish(body, exchange="mail", routing_key="mail.transactional", **options)
+
+
+def poison_that_kills(system: System, _: random.Random) -> None:
+    """Let a mail kill every worker that takes it, until it rests where an operator sees it.
+
+    Workers are started again as a supervisor would; nobody else's mail may suffer.
+    """
+    mail = ids.new()
+    sick = [system.worker(f"sick{n}", "-I", venom.MODULE, **{venom.VARIABLE: mail}) for n in range(2)]
+    for healthy, worker in zip(system.workers, sick, strict=True):
+        healthy.stop(timeout=20)
+        system.start(worker)
+    call = {"from": "shop@sender.example.com", "to": "poison@example.com", "subject": "x", "text": "x"}
+    publisher(system.settings).apply_async(kwargs=call, task_id=mail)
+    # The broker delivers it so many times before it gives it up (x-delivery-limit), and not once only.
+    assert wait_until(lambda: _started(sick) and accounted_for(system, mail), timeout=240, interval=0.5)
+    for healthy, worker in zip(system.workers, sick, strict=True):
+        worker.stop(timeout=20)
+        system.start(healthy)
+
+
+def _started(workers: Sequence[Process]) -> bool:
+    """Start those that have died; always true."""
+    for worker in workers:
+        worker.start()
+    return True
 
 
 def provider(name: str, **fault: object) -> Strike:
@@ -225,7 +270,7 @@ def disk_full(system: System, rng: random.Random) -> None:
 
 def clock_jumps(system: System, rng: random.Random) -> None:
     """Let one worker's clock be two hours ahead, the other's an hour behind."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     honest = system.workers
     wrong = []
     for number, (worker, offset) in enumerate(zip(honest, ("+7200", "-3600"), strict=True)):
@@ -264,17 +309,21 @@ def providers(system: System) -> list[Proxy | None]:
 
 
 _SERVER = ("postgresql",)
+_PATIENT = {"MAILER_WAIT_SECONDS": "900"}
 
 FAULTS: tuple[Fault, ...] = (
     Fault(name="kill-worker", strike=kill(one_worker)),
     Fault(name="kill-worker, fail", strike=kill(one_worker), on_unknown="fail", twice=False),
-    Fault(name="kill-worker, wait", strike=kill(one_worker), on_unknown="wait"),
+    Fault(name="kill-worker, wait", strike=kill(one_worker), on_unknown="wait", environment=_PATIENT, waits=True,
+          twice=False),
     Fault(name="kill-all-workers", strike=kill_all_workers),
     Fault(name="kill-api", strike=kill(web, times=4)),
     Fault(name="kill-api-before-publish", strike=kill_api_before_its_publish),
     Fault(name="kill-beat", strike=kill(beat)),
     Fault(name="kill-database", strike=kill_database(3), databases=_SERVER),
     Fault(name="kill-database, fail", strike=kill_database(3), databases=_SERVER, on_unknown="fail", twice=False),
+    Fault(name="kill-database, wait", strike=kill_database(3), databases=_SERVER, on_unknown="wait",
+          environment=_PATIENT, waits=True, twice=False),
     Fault(name="database-away-longer-than-leases", strike=kill_database(40), databases=_SERVER),
     Fault(name="kill-rabbit", strike=kill_rabbit),
     Fault(name="stop-worker", strike=stop(one_worker, 12)),
@@ -293,6 +342,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="sendgrid-accepts-and-hangs", strike=provider("sendgrid", mode="hang", accepts=True)),
     Fault(name="sendgrid-accepts-and-hangs, fail", strike=provider("sendgrid", mode="hang", accepts=True),
           on_unknown="fail", twice=False),
+    Fault(name="sendgrid-accepts-and-hangs, wait", strike=provider("sendgrid", mode="hang", accepts=True),
+          on_unknown="wait", environment=_PATIENT, waits=True, twice=False),
     Fault(name="mailgun-accepts-and-resets, wait", strike=provider("mailgun", mode="reset", accepts=True),
           on_unknown="wait", environment={"MAILER_ROUTING": "failover:mailgun,sendgrid", "MAILER_WAIT_SECONDS": "60"},
           twice=False),
@@ -304,4 +355,5 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="all-queues-deleted", strike=delete_all_queues, lost_with_queue=True),
     Fault(name="memory-alarm", strike=memory_alarm),
     Fault(name="poison", strike=poison),
+    Fault(name="poison-that-kills", strike=poison_that_kills),
 )  # fmt: skip

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from deploy.local.port import wait_until
@@ -33,21 +34,29 @@ def strike(system: System, faults: Sequence[Fault], *, mails: int, seed: int, ra
     [on_unknown] = {fault.on_unknown for fault in faults}
     load = Load(system, mails, rate, seed, on_unknown=on_unknown)
     load.start()
+    shares = len(faults) + 1
     for number, fault in enumerate(faults):
-        begin = (number + rng.uniform(0.25, 0.5)) / len(faults)
+        load.release((number + 1) / shares)
+        # In the middle of its share, so that mails are on their way when it strikes and while it lasts.
+        begin = (number + rng.uniform(0.3, 0.7)) / shares
         wait_until(lambda begin=begin: load.progress >= begin, timeout=mails / rate + 120)  # type: ignore[misc]
         fault.strike(system, rng)
     ended = datetime.now(UTC)
+    load.release()
     load.join()
     assert not load.refused, load.refused[:3]
-    with_queue = any(fault.lost_with_queue for fault in faults)
-    resting = wait_until(lambda: not moving(system, load, lost_with_queue=with_queue), timeout=REST, interval=0.5)
+    with_queue, waits = any(f.lost_with_queue for f in faults), any(f.waits for f in faults)
+    still = partial(moving, system, load, lost_with_queue=with_queue, waits=waits)
+    verdict = partial(
+        judge, system, load, fault=name, ended=ended, lost_with_queue=with_queue, waits=waits,
+        twice_allowed=all(fault.twice for fault in faults),
+    )  # fmt: skip
+    resting = wait_until(lambda: not still(), timeout=REST, interval=0.5)
     rested = datetime.now(UTC)
-    verdict = judge(system, load, fault=name, ended=ended, rested=rested, lost_with_queue=with_queue)
-    assert resting, f"{verdict}\nstill moving: {sorted(moving(system, load))[:5]}\n{logs(system)}"
+    assert resting, f"{verdict(rested=rested)}\nstill moving: {sorted(still())[:5]}\n{logs(system)}"
     # What nobody expects any more may still be on its way: a late second mail would come now.
     time.sleep(2)
-    return judge(system, load, fault=name, ended=ended, rested=rested, lost_with_queue=with_queue)
+    return verdict(rested=rested)
 
 
 def logs(system: System) -> str:

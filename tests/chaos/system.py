@@ -39,6 +39,7 @@ TIMES = {
     "MAILER_SWEEP_GRACE": "3",
     "MAILER_WAIT_SECONDS": "15",
     "MAILER_SHUTDOWN_SECONDS": "8",
+    "WEB_CONCURRENCY": "1",
 }
 _WORKER = ["-m", "celery", "-q", "-A", "tasks", "worker", "-Q", "mail.transactional,mail.bulk,mail.sweep"]
 _WORKER_OPTIONS = ["--without-mingle", "--without-gossip"]
@@ -114,9 +115,9 @@ class System:
             env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
 
-    def worker(self, name: str, **more: str) -> Process:
+    def worker(self, name: str, *options: str, **more: str) -> Process:
         """Return a worker, not started yet; `more` are settings of its own."""
-        command = [*_WORKER, "--hostname", f"{name}@localhost", *_WORKER_OPTIONS]
+        command = [*_WORKER, "--hostname", f"{name}@localhost", *_WORKER_OPTIONS, *options]
         environment = {**self.worker_environment, "REMAP_SIGTERM": "SIGQUIT", **more}
         return program(name, command, environment=environment, logs=self.base)
 
@@ -146,7 +147,6 @@ class System:
             **self._environment, "CELERY_BROKER_URL": self.broker_url, "DATABASE_URL": database_url,
             "MAILER_VAR": str(self.var), "MAILER_SENDGRID_URL": self.sandbox.sendgrid,
             "MAILER_MAILGUN_URL": self.sandbox.mailgun, "PORT": str(self.api_port), "MAILER_BIND": "127.0.0.1",
-            "WEB_CONCURRENCY": "1",
         }  # fmt: skip
         self._put_proxies_between()
         for command in ("migrate", "topology"):
