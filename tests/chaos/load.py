@@ -51,6 +51,8 @@ class Load:
         self._released = threading.Condition(self._lock)
         self._limit = self._next = 0
         self._due = 0.0
+        self._begun = time.monotonic()
+        self.seconds = 1.0
         self._send: SendEmail = publisher(self.system.settings)
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_THREADS)]
 
@@ -66,6 +68,7 @@ class Load:
 
     def start(self) -> None:
         """Begin, as far as mails are released."""
+        self._begun = time.monotonic()
         for thread in self._threads:
             thread.start()
 
