@@ -8,6 +8,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+# Most of the time tests wait for leases and for processes to start. PARALLEL= runs them one after the other.
+PARALLEL ?= -n 2 --dist loadfile
 
 help:
 	@echo "make run           the whole system here, with a first email; Ctrl-C stops it"
@@ -26,7 +28,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m deploy.local.install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ import flask
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from mailer import log, request_id
-from mailer.errors import InvalidMessage, MailerError, StoreUnavailable
+from mailer.errors import InvalidMessage, MailerError, StoreUnavailable, StoreUncertain
 
 _log = log.get(__name__)
 
@@ -41,6 +41,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     WrongContentType: (415, "The body must be application/json"),
     NoSuchMessage: (404, "There is no such message"),
     StoreUnavailable: (503, "The database is not available; nothing was stored"),
+    StoreUncertain: (503, "The database did not confirm; the message may have been stored"),
 }
 
 _HEADERS: dict[int, dict[str, str]] = {
@@ -80,11 +81,20 @@ def _ours(error: Exception) -> flask.Response:
     status, title = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
     if isinstance(error, StoreUnavailable):
         _log.error("store.unavailable", error=str(error))
-        return problem(status, title)
+        return _uncertain(status, title, error) if isinstance(error, StoreUncertain) else problem(status, title)
     if isinstance(error, InvalidMessage):
         wrong = [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in error.problems]
         return problem(status, title, detail=str(error)[:1000], errors=wrong)
     return problem(status, title, detail=str(error) or None)
+
+
+def _uncertain(status: int, title: str, error: StoreUncertain) -> flask.Response:
+    """Name the place to look at before sending it again: there it is, or it was not stored."""
+    if error.id is None:
+        return problem(status, title)
+    response = problem(status, title, id=error.id)
+    response.headers["Location"] = flask.url_for("messages.show", id=error.id)
+    return response
 
 
 def _http(error: HTTPException) -> flask.Response:

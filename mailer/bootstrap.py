@@ -12,6 +12,7 @@ from mailer.courier import Courier, Terms
 from mailer.desk import Desk
 from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.http import HttpTransport
+from mailer.inquiry import Inquirer
 from mailer.policy import Policy
 from mailer.providers import registry
 from mailer.recorder import Recorder
@@ -22,6 +23,9 @@ from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
 from mailer.store.desk import Records
+
+# The whole of a question to a provider what became of a mail.
+INQUIRY_SECONDS = 5.0
 
 
 @cache
@@ -88,6 +92,11 @@ def build(settings: Settings, store: Store) -> Service:
             store=store,
             spool=Spool(Path(settings.var) / "spool", alarm=alarm.raise_alarm),
             alarm=alarm.raise_alarm,
+            clock=now,
+        ),
+        inquirer=Inquirer(
+            providers=providers,
+            transport=HttpTransport(connect_timeout=2, read_timeout=3, total_timeout=INQUIRY_SECONDS),
             clock=now,
         ),
         alarm=alarm.raise_alarm,

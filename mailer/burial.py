@@ -8,14 +8,14 @@ deliveries. So a mail comes back a few times, each time later and alone, before 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from mailer import ids, log
 from mailer.alarm import Alarm
 from mailer.delivery import EnvelopeInput, EnvelopeStatus
-from mailer.errors import Conflict, InvalidMessage
+from mailer.errors import Conflict, InvalidMessage, StoreUnavailable
 from mailer.ledger import DeadCall, Move, Work
 from mailer.message import Message
 from mailer.policy import Policy
@@ -23,6 +23,9 @@ from mailer.ports import Store
 from mailer.routing import Pause
 
 _log = log.get(__name__)
+
+# Of a letter that cannot be kept as it is so much is.
+_RAW = 10_000
 
 # The death at which an envelope is given up.
 LAST_DEATH = 3
@@ -35,6 +38,7 @@ class Letter:
     Attributes:
         id: of the task; None where it was no task of ours.
         reason: what the broker says of its death, e.g. `rejected`, `delivery_limit`.
+        death: which death it is: a letter that comes again counts once.
         fields: the message that it brings; None where it names one that is stored (or was no task of ours).
         call: all it was, for whoever wants to see or replay it.
     """
@@ -43,6 +47,7 @@ class Letter:
     project_id: str
     request_id: str
     reason: str
+    death: str
     fields: Mapping[str, Any] | None
     call: Mapping[str, Any] = field(repr=False)
 
@@ -58,18 +63,31 @@ class Burial:
     clock: Callable[[], datetime]
 
     def bury(self, letter: Letter) -> None:
-        """Account for one dead task. Safe to repeat.
+        """Account for one dead task. Safe to repeat: one death counts once.
 
         Raises:
             StoreUnavailable: nothing was written; the letter must stay where it is.
         """
+        try:
+            self._account(letter)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one letter that cannot be read must not keep the others from it
+            _log.exception("dead.unforeseen", envelope_id=letter.id)
+            self._keep(replace(letter, call={"raw": ascii(letter.call)[:_RAW]}))
+
+    def _account(self, letter: Letter) -> None:
         id = self._stored(letter)
         work = self.store.load([id]).get(id) if id else None
         if work is None:
             self._keep(letter)
             return
         deaths = self.store.deaths(work.id) + 1
-        moved = self.store.bury(work.id, reason=letter.reason, move=self._move(work, letter, deaths), now=self.clock())
+        note_id = ids.derived(f"{work.id} {letter.death}")
+        move = self._move(work, letter, deaths)
+        moved = self.store.bury(work.id, note_id=note_id, reason=letter.reason, move=move, now=self.clock())
+        if moved is None:
+            return  # this death is accounted for already
         if not moved and not work.at_rest:
             self._let_it_come_back(work, deaths)
         self._alarm(letter, deaths=deaths, given_up=moved)
@@ -81,8 +99,11 @@ class Burial:
         try:
             message = Message.build(letter.fields)
             return self.submit(message, project_id=letter.project_id, request_id=letter.request_id, id=letter.id)
-        except (InvalidMessage, Conflict) as error:
-            _log.error("dead.not_storable", envelope_id=letter.id, error=str(error))
+        except StoreUnavailable:
+            raise
+        except Exception as fault:  # noqa: BLE001 - what killed it once may do so again; it must be kept all the same
+            problems = str(fault) if isinstance(fault, InvalidMessage | Conflict) else ""
+            _log.error("dead.not_storable", envelope_id=letter.id, error=type(fault).__name__, problems=problems)
             return None
 
     def _keep(self, letter: Letter) -> None:
@@ -102,7 +123,7 @@ class Burial:
         if deaths < LAST_DEATH or work.at_rest or work.status is EnvelopeStatus.SENDING:
             return None
         event = EnvelopeInput.GIVE_UP if work.unknowns else EnvelopeInput.FAIL
-        return Move(id=work.id, input=event, reason=f"dead_letter: {letter.reason}")
+        return Move(id=work.id, input=event, reason=f"dead_letter: {letter.reason}", seen=len(work.attempts))
 
     def _let_it_come_back(self, work: Work, deaths: int) -> None:
         now = self.clock()

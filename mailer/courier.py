@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mailer import breaker, call, ids, inquiry, log, report, routing, step
+from mailer import breaker, call, ids, log, report, routing, step
 from mailer.alarm import Alarm
 from mailer.delivery import EnvelopeInput, EnvelopeStatus
+from mailer.inquiry import Inquirer
 from mailer.ledger import Attempt, Claim, Move, Result, Work
 from mailer.outcome import Outcome
 from mailer.policy import Policy, history
@@ -51,6 +52,7 @@ class Courier:
     policy: Policy
     terms: Terms
     recorder: Recorder
+    inquirer: Inquirer
     alarm: Alarm
     clock: Callable[[], datetime]
 
@@ -85,11 +87,17 @@ class Courier:
             return found
         # An inquiry takes its time, and a call's lease begins now.
         now = self.clock()
-        return Finished("waiting") if early and now < work.expires_at else self._go_on(work, now=now)
+        return self._wait(work) if early and now < work.expires_at else self._go_on(work, now=now)
+
+    def _wait(self, work: Work) -> Step:
+        """Leave it to whoever comes at its time; whoever woke it too early has put that off."""
+        if work.next_attempt_at is not None:
+            self.store.hasten([work.id], at=self.policy.wake_at(work.next_attempt_at))
+        return Finished("waiting")
 
     def _inquire(self, work: Work, *, early: bool) -> Step | None:
         """Ask the providers that left us in the dark; None if it is time to go on without an answer."""
-        found = inquiry.ask(work, providers=self.providers, transport=self.transport)
+        found = self.inquirer.ask(work, closed=breaker.closed_until(work))
         if found is not None:
             report.attempt(work, found)
             return self._recorded(work, Result(attempt=found, move=Move(id=work.id, input=EnvelopeInput.ACCEPT)))
@@ -189,9 +197,14 @@ class Courier:
             self.store.hasten([work.id], at=current.doubted_at + doubt)
             return Finished("sending")
         lost = replace(current, outcome=Outcome.UNKNOWN, error_code="worker_lost")
-        report.attempt(work, lost)
         move = self.policy.after(work, lost, closed_until=breaker.closed_until(work), now=now)
-        return self._recorded(work, Result(attempt=lost, move=move))
+        result = Result(attempt=lost, move=move)
+        # Not by way of the spool, where the answer itself may lie: this is no knowledge, and can be found out again.
+        happened = self.store.record([result], now=now).get(work.id)
+        if happened is None:
+            return None
+        report.attempt(work, lost)
+        return self._followed(work, result, happened)
 
     def _recorded(self, work: Work, result: Result) -> Step:
         """Store an outcome and return the step that follows."""
@@ -200,13 +213,16 @@ class Courier:
             # Stored with its attempt, or kept on disk: either way the envelope goes on by other hands.
             _log.warning("attempt.kept", envelope_id=work.id, attempt_id=result.attempt.id, how=happened.value)
             return Finished(happened.value)
-        report.end(self.alarm, work, happened, reason=result.attempt.error_code, last=result.attempt)
+        return self._followed(work, result, happened)
+
+    def _followed(self, work: Work, result: Result, happened: EnvelopeInput) -> Step:
+        report.end(self.alarm, result.move, happened, request_id=work.request_id, last=result.attempt)
         # An earlier attempt may have been answered with a late yes meanwhile: then that is what happened.
         tried = (*(a for a in work.attempts if a.id != result.attempt.id), result.attempt)
         return step.after(replace(result.move, input=happened), tried, now=self.clock())
 
     def _settle(self, work: Work, move: Move, *, now: datetime) -> Step | None:
-        if work.id not in self.store.settle([move], now=now):
+        if work.id not in self.store.settle([replace(move, seen=len(work.attempts))], now=now):
             return None
-        report.end(self.alarm, work, move.input, reason=move.reason)
+        report.end(self.alarm, move, move.input, request_id=work.request_id)
         return step.after(move, work.attempts, now=now)

@@ -5,6 +5,7 @@ MailerError
 ├── InvalidMessage            the message breaks a rule; carries every problem at once
 ├── Conflict                  the id is taken by another message
 ├── StoreUnavailable          the database did not answer: nothing was stored
+│   └── StoreUncertain        it did not answer a commit: nobody knows whether that was stored
 ├── BrokerUnavailable         the broker did not confirm: nobody was woken
 └── ProviderError             a provider's answer that is not the documented yes
     ├── Rejected              the message's own fault: refused for good, no other provider is tried
@@ -67,6 +68,18 @@ class Conflict(MailerError):
 
 class StoreUnavailable(MailerError):
     """The database did not answer; nothing was stored."""
+
+
+class StoreUncertain(StoreUnavailable):
+    """The database did not answer a commit; what it was asked to store may or may not be stored.
+
+    Attributes:
+        id: of the message that it was, where it was one.
+    """
+
+    def __init__(self, text: str, *, id: str | None = None) -> None:
+        super().__init__(text)
+        self.id = id
 
 
 class BrokerUnavailable(MailerError):

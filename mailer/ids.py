@@ -12,6 +12,11 @@ def new() -> str:
     return str(uuid_utils.uuid7())
 
 
+def derived(name: str) -> str:
+    """Return the id that belongs to a name: the same each time (UUIDv5)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+
+
 def is_id(value: str) -> bool:
     """Tell whether `value` is an id in its canonical text form."""
     try:

@@ -130,6 +130,8 @@ class Move:
         wake_at: when the sweep looks after it; None: at rest.
         reason: why it rests or waits, in a few words; None where all is well.
         provider: who is to be called next, where that is known; for people, the claim decides anew.
+        seen: how many attempts there were when this was decided; if there are more by now, nothing happens. None where
+            the claim guards it.
     """
 
     id: str
@@ -138,6 +140,7 @@ class Move:
     wake_at: datetime | None = None
     reason: str | None = None
     provider: str | None = None
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,8 +202,8 @@ class Store(Protocol):
         """Remember the latest sweep."""
         ...
 
-    def bury(self, id: str, *, reason: str, move: Move | None, now: datetime) -> bool:
-        """Mark an envelope whose task died."""
+    def bury(self, id: str, *, note_id: str, reason: str, move: Move | None, now: datetime) -> bool | None:
+        """Mark an envelope whose task died; None where this death was noted before."""
         ...
 
     def deaths(self, id: str) -> int:

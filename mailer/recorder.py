@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from mailer import log
+from mailer import log, report
 from mailer.alarm import Alarm
 from mailer.delivery import EnvelopeInput
 from mailer.errors import StoreUnavailable
@@ -42,7 +42,7 @@ class Recorder:
     sleep: Callable[[float], None] = time.sleep
 
     def record(self, result: Result) -> EnvelopeInput | Kept:
-        """Store an outcome; return what happened to its envelope. Raises nothing that another machine can cause."""
+        """Store an outcome; return what happened to its envelope. A database that is away raises nothing."""
         try:
             return self._stored(result)
         except StoreUnavailable as error:
@@ -68,11 +68,15 @@ class Recorder:
         """
         done = 0
         for result in self.spool.waiting():
-            # Of breakers the world has learnt since.
-            happened = self._stored(replace(result, opened=(), closed=()))
-            self._go_on(result, happened)
+            try:
+                # Of breakers the world has learnt since.
+                self._late(result, self._stored(replace(result, opened=(), closed=())))
+            except StoreUnavailable:
+                raise
+            except Exception as fault:  # noqa: BLE001 - one that cannot be stored must not keep the others from it
+                self.spool.complain(result.attempt.id, fault)
+                continue
             self.spool.drop(result)
-            _log.info("spool.stored", envelope_id=result.move.id, attempt_id=result.attempt.id, what=str(happened))
             done += 1
         return done
 
@@ -84,17 +88,20 @@ class Recorder:
             happened = self._stored(result)
             if happened is Kept.LATE:
                 # The commit that we heard nothing of was made, most likely.
-                self._go_on(result, happened)
+                self._late(result, happened)
         except StoreUnavailable as error:
             self._say(result, error)
             return None
         self.spool.drop(result)
         return happened
 
-    def _go_on(self, result: Result, happened: EnvelopeInput | Kept) -> None:
-        """Let the sweep look after what no task will: its worker has ended, or did not hear that it was stored."""
+    def _late(self, result: Result, happened: EnvelopeInput | Kept) -> None:
+        """Do what no task will: its worker has ended, or did not hear that the outcome was stored."""
+        _log.info("spool.stored", envelope_id=result.move.id, attempt_id=result.attempt.id, what=happened.value)
         if happened in (EnvelopeInput.RETRY, Kept.LATE):
-            self.store.hasten([result.move.id], at=self.clock())
+            self.store.hasten([result.move.id], at=max(self.clock(), result.move.next_attempt_at or self.clock()))
+        if isinstance(happened, EnvelopeInput):
+            report.end(self.alarm, result.move, happened, last=result.attempt)
 
     def _spooled(self, result: Result) -> bool:
         try:

@@ -6,7 +6,7 @@ from mailer import log
 from mailer.alarm import Alarm
 from mailer.delivery import EnvelopeInput
 from mailer.errors import AccountRefused, ProviderError, SenderRefused
-from mailer.ledger import Attempt, Work
+from mailer.ledger import Attempt, Move, Work
 from mailer.outcome import Outcome
 
 _log = log.get(__name__)
@@ -39,19 +39,20 @@ def attempt(work: Work, done: Attempt) -> None:
 
 def refusal(alarm: Alarm, work: Work, done: Attempt, error: ProviderError | None) -> None:
     """Raise the alarm of a provider that refuses us, whatever mail it was."""
-    about = {**_about(work), "provider": done.provider, "status": done.status_code, "reason": done.error_code}
+    about = {
+        "envelope_id": work.id, "request_id": work.request_id, "provider": done.provider, "status": done.status_code,
+        "reason": done.error_code,
+    }  # fmt: skip
     if isinstance(error, AccountRefused):
         alarm("provider.account_refused", **about)
     elif isinstance(error, SenderRefused):
         alarm("provider.sender_refused", domain=work.message.sender.domain, **about)
 
 
-def end(alarm: Alarm, work: Work, happened: EnvelopeInput, *, reason: str | None, last: Attempt | None = None) -> None:
+def end(
+    alarm: Alarm, move: Move, happened: EnvelopeInput, *, request_id: str | None = None, last: Attempt | None = None
+) -> None:
     """Raise the alarm of a mail that was not sent, or of which nobody knows."""
     if happened in _ALARMS:
-        about = {"provider": last.provider, "status": last.status_code} if last else {}
-        alarm(_ALARMS[happened], **_about(work), reason=reason, **about)
-
-
-def _about(work: Work) -> dict[str, object]:
-    return {"envelope_id": work.id, "request_id": work.request_id}
+        about = {"provider": last.provider, "status": last.status_code, "reason": last.error_code} if last else {}
+        alarm(_ALARMS[happened], **{"envelope_id": move.id, "request_id": request_id, "reason": move.reason, **about})

@@ -11,7 +11,7 @@ from mailer.alarm import Alarm
 from mailer.burial import Burial, Letter
 from mailer.courier import Courier
 from mailer.delivery import Lane, OnUnknown
-from mailer.errors import Conflict, StoreUnavailable
+from mailer.errors import Conflict, StoreUnavailable, StoreUncertain
 from mailer.ledger import Due, MessageView, Submission, Sweep
 from mailer.message import Message
 from mailer.policy import Policy
@@ -62,6 +62,7 @@ class Service:
         Raises:
             Conflict: the id belongs to another message.
             StoreUnavailable: nothing was stored.
+            StoreUncertain: the database did not confirm; it may have been stored, under the error's id.
         """
         now = self._clock()
         deadline = now + timedelta(seconds=self._defaults.deadline(message.lane))
@@ -75,10 +76,21 @@ class Service:
             expires_at=message.expires_at or deadline,
             wake_at=self._policy.wake_at(now),
         )
-        if self._store.submit([submission])[submission.id] != message.fingerprint:
+        if self._stored(submission) != message.fingerprint:
             self._alarm("envelope.conflict", envelope_id=submission.id, request_id=request_id)
             raise Conflict(f"id {submission.id} belongs to another message")
         return submission.id
+
+    def _stored(self, submission: Submission) -> str:
+        """Store it and return the fingerprint of what is stored under its id."""
+        try:
+            return self._store.submit([submission])[submission.id]
+        except StoreUncertain as uncertain:
+            try:
+                # The same again is the same: it finds what was stored, or stores what was not.
+                return self._store.submit([submission])[submission.id]
+            except StoreUnavailable:
+                raise StoreUncertain(str(uncertain), id=submission.id) from None
 
     def view(self, id: str, *, project_id: str) -> MessageView | None:
         """Return what is known about a message of this project, None if it has no such message."""

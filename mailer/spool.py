@@ -7,6 +7,7 @@ there has been synced.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Spool:
     def __init__(self, directory: Path, *, alarm: Alarm) -> None:
         self._directory = directory
         self._alarm = alarm
+        self._complained: set[str] = set()
 
     def put(self, result: Result) -> None:
         """Keep an outcome; when this returns it survives a power cut.
@@ -33,7 +35,7 @@ class Spool:
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._path(result)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             with unfinished.open("wb") as file:
                 file.write(_FORMAT.dump_json(result))
@@ -60,9 +62,17 @@ class Spool:
                 yield _FORMAT.validate_json(path.read_bytes())
             except FileNotFoundError:
                 continue  # another process has just stored it
-            except ValidationError:
+            except OSError as error:
+                self.complain(path.stem, error)
+            except ValidationError as error:
+                self.complain(path.stem, error)
                 path.replace(path.with_suffix(".unreadable"))
-                self._alarm("spool.unreadable", attempt_id=path.stem)
+
+    def complain(self, attempt_id: str, error: Exception) -> None:
+        """Tell a person, once, of an outcome that can be neither read nor stored; the others go on."""
+        if attempt_id not in self._complained:
+            self._complained.add(attempt_id)
+            self._alarm("spool.unreadable", attempt_id=attempt_id, reason=type(error).__name__)
 
     def _path(self, result: Result) -> Path:
         return self._directory / f"{result.attempt.id}.json"

@@ -33,7 +33,8 @@ def send_email(self: SendEmail, **call: Any) -> str:
         _log.warning("store.unavailable", envelope_id=self.request.id, error=str(error))
         _again(self, call, _STORE_PAUSE, error)
     except Conflict:
-        return "conflict"
+        # Its sender was told that it is safe: kept whole, for a person (mailer/burial.py).
+        raise exceptions.Reject("conflict", requeue=False) from None
     except InvalidMessage as error:
         # Checked by its sender already, so of another version: to the dead queue, with an alarm, not to the void.
         alarm.raise_alarm("message.invalid", envelope_id=self.request.id, problems=str(error))

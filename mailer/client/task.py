@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import celery
 
@@ -77,6 +77,11 @@ class SendEmail(celery.Task):
             raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
 
 
+def is_project(value: object) -> TypeGuard[str]:
+    """Tell whether something is the name of a project."""
+    return isinstance(value, str) and _PROJECT.fullmatch(value) is not None
+
+
 def names_stored(call: Mapping[str, Any]) -> bool:
     """Tell whether a call names a message that is stored already; every other call brings one."""
     return "id" in call and call.keys() <= _STORED and isinstance(call["id"], str) and ids.is_id(call["id"])
@@ -109,7 +114,7 @@ def _checked(fields: Mapping[str, Any], *, now: datetime | None) -> dict[str, An
     """Return the call for a message, in the form that is published, or raise InvalidMessage."""
     fields = named(fields)
     project = fields.pop("project", DEFAULT_PROJECT)
-    if not isinstance(project, str) or not _PROJECT.fullmatch(project):
+    if not is_project(project):
         raise InvalidMessage((Problem("/project", "must be a name: 1 to 64 of A-Z a-z 0-9 . _ -", "project"),))
     message = build(fields, Settings.load(), now=now)
     return message.wire() | ({"project": project} if project != DEFAULT_PROJECT else {})

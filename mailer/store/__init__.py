@@ -92,10 +92,10 @@ class Store:
         with self.database.read() as connection:
             return sweep.last(connection)
 
-    def bury(self, id: str, *, reason: str, move: Move | None, now: datetime) -> bool:
-        """Note the death of an envelope's task, and move the envelope; tell whether it moved."""
+    def bury(self, id: str, *, note_id: str, reason: str, move: Move | None, now: datetime) -> bool | None:
+        """Note the death of an envelope's task and move the envelope; None where this death was noted before."""
         with self.database.write() as connection:
-            return dead.bury(connection, id, reason=reason, move=move, now=now)
+            return dead.bury(self.database, connection, id, note_id=note_id, reason=reason, move=move, now=now)
 
     def deaths(self, id: str) -> int:
         """Return how often an envelope's task has died."""

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from mailer.errors import StoreUnavailable
+from mailer.errors import StoreUnavailable, StoreUncertain
 from mailer.store.bounded import BoundedConnection
 
 # Seconds that a statement may take, and that a caller waits for a connection or a lock.
@@ -38,9 +38,19 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that commits at the end; raise StoreUnavailable if the database fails us."""
-        with _translated(), self.engine.execution_options(write=True).begin() as connection:
+        """Open a transaction that commits at the end.
+
+        Raises:
+            StoreUnavailable: the database failed us; nothing was stored.
+            StoreUncertain: it failed us in the commit.
+        """
+        engine = self.engine.execution_options(write=True)
+        with _translated(), engine.connect() as connection, connection.begin() as transaction:
             yield connection
+            try:
+                transaction.commit()
+            except _UNAVAILABLE as error:
+                raise StoreUncertain(_name(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -81,8 +91,12 @@ def _translated() -> Iterator[None]:
             raise
         raise StoreUnavailable("not migrated yet") from error
     except _UNAVAILABLE as error:
-        # The driver's words may hold a host and a user, which is no business of the caller's.
-        raise StoreUnavailable(type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else "pool") from error
+        raise StoreUnavailable(_name(error)) from error
+
+
+def _name(error: Exception) -> str:
+    # The driver's words may hold a host and a user, which is no business of the caller's.
+    return type(error.orig).__name__ if isinstance(error, sa.exc.DBAPIError) else "pool"
 
 
 def _postgres(url: str, pool_size: int, timeout: float) -> Engine:

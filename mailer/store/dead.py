@@ -7,22 +7,28 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from mailer import ids
 from mailer.ledger import Move
 from mailer.store import envelope, replay
+from mailer.store.database import Database
 from mailer.store.tables import envelopes, notes
 
 _KIND = "dead"
 
 
-def bury(connection: Connection, id: str, *, reason: str, move: Move | None, now: datetime) -> bool:
-    """Note the death of an envelope's task, and move the envelope if no call of it runs; tell whether it moved."""
+def bury(
+    database: Database, connection: Connection, id: str, *, note_id: str, reason: str, move: Move | None, now: datetime
+) -> bool | None:
+    """Note the death of an envelope's task, and move the envelope if no call of it runs.
+
+    Returns:
+        Whether it moved; None where this death was noted before.
+    """
     project = connection.execute(sa.select(envelopes.c.project_id).where(envelopes.c.id == id)).scalar_one()
-    connection.execute(
-        sa.insert(notes).values(
-            id=ids.new(), project_id=project, envelope_id=id, at=now, kind=_KIND, detail=reason[:300]
-        )
+    note = database.insert(notes).values(
+        id=note_id, project_id=project, envelope_id=id, at=now, kind=_KIND, detail=reason[:300]
     )
+    if connection.execute(note.on_conflict_do_nothing(index_elements=["id"])).rowcount != 1:
+        return None
     return move is not None and bool(envelope.move(connection, [move], now=now, where=envelope.idle()))
 
 

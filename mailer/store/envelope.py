@@ -86,13 +86,23 @@ def record(
         # The first attempt, in time, has no history to ask about.
         others = _others(connection, result) if result.attempt.number > 1 or not in_time else set()
         followed = delivery.after_all(result.attempt.outcome, result.move.input, others, in_time=in_time)
-        if followed is None:
+        if followed is None or (followed is not EnvelopeInput.ACCEPT and not in_time and _replayed(connection, result)):
             continue
         holder = envelopes.c.attempt_id == result.attempt.id if in_time else idle()
         what = result.move if followed is result.move.input else Move(id=result.move.id, input=followed)
         if move(connection, [what], now=now, where=holder):
             happened[result.move.id] = followed
     return happened
+
+
+def _replayed(connection: Connection, result: Result) -> bool:
+    """Tell whether somebody has had the mail replayed since: then a late no of before ends nothing."""
+    later = (
+        notes.c.envelope_id == result.move.id,
+        notes.c.kind == replay.NOTE,
+        notes.c.at >= result.attempt.started_at,
+    )
+    return bool(connection.execute(sa.select(sa.exists().where(*later))).scalar_one())
 
 
 def _others(connection: Connection, result: Result) -> set[Outcome]:
@@ -113,8 +123,9 @@ def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where:
     for m in moves:
         status = delivery.target(m.input)
         sources = [s.value for s in delivery.sources(m.input)]
+        as_seen = [] if m.seen is None else [envelopes.c.attempts == m.seen]
         changed = connection.execute(
-            sa.update(envelopes).where(envelopes.c.id == m.id, envelopes.c.status.in_(sources), where).values(
+            sa.update(envelopes).where(envelopes.c.id == m.id, envelopes.c.status.in_(sources), where, *as_seen).values(
                 status=status.value, next_attempt_at=m.next_attempt_at, wake_at=m.wake_at, reason=m.reason,
                 updated_at=now,
             )
@@ -152,6 +163,8 @@ def look_again(connection: Connection, id: str, *, at: datetime) -> None:
 
 def doubt(connection: Connection, id: str, *, attempt_id: str, wake_at: datetime, now: datetime) -> None:
     """Write down that an attempt's lease was found to be over, and let the sweep look again at `wake_at`."""
+    # Envelope first, then attempt, as everywhere.
+    connection.execute(sa.select(envelopes.c.id).where(envelopes.c.id == id).with_for_update())
     fresh = (attempts.c.id == attempt_id, attempts.c.outcome == Outcome.STARTED.value, attempts.c.doubted_at.is_(None))
     if connection.execute(sa.update(attempts).where(*fresh).values(doubted_at=now)).rowcount == 1:
         holder = (envelopes.c.id == id, envelopes.c.attempt_id == attempt_id)

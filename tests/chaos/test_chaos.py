@@ -23,7 +23,7 @@ from tests.chaos.verdict import Verdict
 SEED = int(os.environ.get("CHAOS_SEED") or 1)
 MAILS, RATE = 80, 8.0
 # Installations at a time; each has ten processes.
-AT_ONCE = 4
+AT_ONCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)

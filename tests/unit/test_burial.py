@@ -20,10 +20,10 @@ from tests.unit.world import READ_TIMEOUT, World
 
 
 def letter(id: str | None, **changed: Any) -> Letter:
-    """Return a letter that names a stored envelope."""
+    """Return a letter that names a stored envelope; each of another death."""
     values: dict[str, Any] = {
-        "id": id, "project_id": "default", "request_id": "req-9", "reason": "delivery_limit", "fields": None,
-        "call": {"id": id},
+        "id": id, "project_id": "default", "request_id": "req-9", "reason": "delivery_limit", "death": ids.new(),
+        "fields": None, "call": {"id": id},
     }  # fmt: skip
     return Letter(**values | changed)
 
@@ -140,3 +140,41 @@ def test_another_message_under_a_known_id_is_kept_apart(world: World) -> None:
     [kept] = rows(world, dead_calls)
     assert (kept.id, kept.call["subject"]) == (id, "Other")
     assert world.run(id) == [Finished("accepted")]
+
+
+def test_one_death_counts_once_however_often_it_is_told(world: World) -> None:
+    id = world.submit()
+    told = letter(id)
+    for _ in range(5):
+        world.service.bury(told)
+    assert len(rows(world, notes)) == 1
+    assert world.view(id).status == "queued"
+
+
+def test_a_mail_that_was_called_for_meanwhile_is_not_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.providers.script["sendgrid"] = [READ_TIMEOUT]
+    id = world.submit(on_unknown="fail")
+    for _ in range(2):
+        world.service.bury(letter(id))
+    world.now += timedelta(hours=1)
+    deaths = world.store.deaths
+
+    def meanwhile(given: str) -> int:
+        world.service.deliver(given)
+        return deaths(given)
+
+    monkeypatch.setattr(world.store, "deaths", meanwhile)
+    world.service.bury(letter(id))
+    assert world.view(id).status == "unknown", "`failed` would be a lie"
+
+
+def test_a_call_that_fails_in_an_unforeseen_way_here_too_is_kept_and_the_next_one_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.store, "submit", broken)
+    for _ in range(2):
+        world.service.bury(letter(ids.new(), fields=fields(), call=fields()))
+    assert [row.call["subject"] for row in rows(world, dead_calls)] == ["Your invoice"] * 2

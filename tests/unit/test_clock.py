@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import pytest
+
 from mailer.clock import SharedClock
 from mailer.errors import StoreUnavailable
 from tests.factories import NOW
@@ -18,6 +20,7 @@ class Machine:
     wall: datetime = NOW
     steady: float = 100.0
     down: bool = False
+    takes: list[float] = field(default_factory=list)
     asked: list[datetime] = field(default_factory=list)
 
     def clock(self) -> SharedClock:
@@ -27,9 +30,13 @@ class Machine:
     def read(self) -> datetime | None:
         """Answer as the database does."""
         self.asked.append(self.true)
+        answer = self.true
+        if self.takes:
+            # The answer is of the moment of the question, and comes late.
+            self.pass_(self.takes.pop())
         if self.down:
             raise StoreUnavailable
-        return self.true
+        return answer
 
     def pass_(self, seconds: float) -> None:
         """Let time pass."""
@@ -85,6 +92,29 @@ def test_while_the_database_is_away_time_goes_on_and_it_is_not_asked_each_time()
     machine.pass_(6)
     assert clock() == NOW + timedelta(seconds=67)
     assert len(machine.asked) == 3
+
+
+def test_a_machine_that_never_heard_the_databases_time_has_none() -> None:
+    """At power-up, clocks are wrong and the database is still starting: a wrong time would expire mails."""
+    machine = Machine(wall=NOW + timedelta(hours=1), down=True)
+    clock = machine.clock()
+    with pytest.raises(StoreUnavailable):
+        clock()
+    machine.pass_(1)
+    machine.down = False
+    assert clock() == NOW + timedelta(seconds=1)
+
+
+def test_an_answer_that_took_long_is_no_time() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    clock()
+    machine.pass_(61)
+    machine.takes = [30, 30]
+    assert abs(clock() - machine.true) < timedelta(seconds=1), "it goes on by the last answer"
+    machine.pass_(6)
+    assert clock() == machine.true
+    assert len(machine.asked) == 4
 
 
 def test_without_a_server_the_machines_clock_is_the_time() -> None:

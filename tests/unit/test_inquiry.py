@@ -68,6 +68,9 @@ def test_a_provider_that_cannot_be_asked_just_now_is_asked_again(world: World) -
     assert world.service.deliver(id) == Finished("waiting")
     world.providers.refuses_questions = None
     world.providers.events = [event(world, id)]
+    assert world.service.deliver(id) == Finished("waiting"), "left alone for a minute"
+    assert world.providers.asked == 1
+    world.now += timedelta(seconds=61)
     assert world.service.deliver(id) == Finished("accepted")
 
 

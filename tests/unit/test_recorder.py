@@ -174,3 +174,79 @@ def test_a_commit_that_we_heard_nothing_of_costs_no_more_than_the_next_sweep(
     assert world.run(id) == [Finished("accepted")]
     assert world.outcomes(id) == [("sendgrid", "not_accepted"), ("mailgun", "accepted")]
     assert files(world) == []
+
+
+def test_what_is_found_out_about_a_lease_does_not_overwrite_the_answer_in_the_spool(
+    world: World, cut: pytest.MonkeyPatch
+) -> None:
+    """The database comes and goes: there for the doubt, away again when the attempt is given up."""
+    id = world.submit()
+    world.service.deliver(id)
+    world.now += timedelta(seconds=60)
+    assert world.service.deliver(id) == Finished("sending")
+    world.now += timedelta(seconds=11)
+    with pytest.raises(StoreUnavailable):
+        world.service.deliver(id)
+    cut.undo()
+    world.service.replay_spool()
+    assert world.outcomes(id) == [("sendgrid", "accepted")]
+    assert world.providers.calls == ["sendgrid"]
+
+
+def test_one_outcome_that_cannot_be_read_or_stored_does_not_keep_the_others_from_it(
+    world: World, cut: pytest.MonkeyPatch
+) -> None:
+    id = world.submit()
+    world.service.deliver(id)
+    (world.spool / "00000000-0000-7000-8000-000000000000.json").mkdir()
+    cut.undo()
+    for _ in range(3):
+        world.service.replay_spool()
+    assert world.view(id).status == "accepted"
+    assert world.alarms == ["spool.unreadable"], "told once"
+
+
+def test_an_end_that_comes_by_way_of_the_spool_raises_its_alarm(world: World, cut: pytest.MonkeyPatch) -> None:
+    id = world.submit()
+    cut_off = world.providers.script["sendgrid"].pop()
+
+    def answer() -> HttpResponse:
+        cut_off()  # type: ignore[operator]
+        return HttpResponse(400, {}, b"{}")
+
+    world.providers.script["sendgrid"] = [answer]
+    world.service.deliver(id)
+    cut.undo()
+    world.service.replay_spool()
+    assert (world.view(id).status, world.alarms) == ("failed", ["envelope.failed"])
+
+
+def test_a_retry_from_the_spool_is_made_at_its_time_and_not_ten_minutes_later(
+    world: World, cut: pytest.MonkeyPatch
+) -> None:
+    id = world.submit()
+    cut_off = world.providers.script["sendgrid"].pop()
+
+    def answer() -> HttpResponse:
+        cut_off()  # type: ignore[operator]
+        return HttpResponse(503, {"retry-after": "30"}, b"{}")
+
+    world.providers.script = {"mailgun": [503], "sendgrid": [answer]}
+    cut.undo()
+    world.providers.script["sendgrid"] = [503]
+    world.service.deliver(id)
+    world.providers.script["mailgun"] = [answer]
+    assert world.service.deliver(id) == Finished("spooled")
+    cut.undo()
+    world.service.replay_spool()
+    at = world.view(id).next_attempt_at
+    assert at is not None
+    for due in world.due():
+        assert world.service.deliver(due.id) == Finished("waiting")
+    world.now = at
+    looked = 0
+    while not world.due():
+        world.now += timedelta(seconds=1)
+        looked += 1
+        assert looked <= 60
+    assert world.run(id) == [Finished("accepted")]

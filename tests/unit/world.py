@@ -12,6 +12,7 @@ from typing import Any
 from mailer.courier import Courier, Terms
 from mailer.delivery import Lane, OnUnknown
 from mailer.errors import ProviderError, TemporarilyRefused, Unanswered
+from mailer.inquiry import Inquirer
 from mailer.ledger import Due, MessageView
 from mailer.policy import Policy
 from mailer.ports import HttpRequest, HttpResponse
@@ -93,14 +94,16 @@ class World:
             clock=lambda: self.now,
             sleep=self.sleep,
         )
+        providers = registry.load(ENVIRONMENT)
         courier = Courier(
             store=self.store,
-            providers=registry.load(ENVIRONMENT),
+            providers=providers,
             transport=self.providers,
             routing=Routing.parse(self.routing, providers=registry.NAMES),
             policy=policy,
             terms=Terms(call_seconds=35, lease_seconds=45, doubt_seconds=10, breaker_seconds=60),
             recorder=self.recorder,
+            inquirer=Inquirer(providers=providers, transport=self.providers, clock=lambda: self.now),
             alarm=self.alarm,
             clock=lambda: self.now,
         )

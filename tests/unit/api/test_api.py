@@ -147,7 +147,7 @@ def test_a_body_that_is_no_message_is_a_clear_problem_and_stores_nothing(
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404), ("DELETE", "/v1/messages", 405), ("GET", "/v1/messages/x", 404),
-        ("GET", f"/v1/messages/{ids.new()}", 404),
+        ("GET", "/v1/messages/019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11", 404),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_a_problem_too(client: FlaskClient, method: str, path: str, status: int) -> None:
