@@ -140,10 +140,26 @@ class Load:
                 if answer.status_code != 503 or "Retry-After" not in answer.headers:
                     self.refused.append(f"{answer.status_code} {answer.text[:200]}")
                     return None
+                if (place := answer.headers.get("Location")) and self._is_there(session, place, until):
+                    return self._accept(answer.json()["id"], fields)
             self.retried += 1
             time.sleep(0.5)
         self.refused.append("no answer at all")
         return None
+
+    def _is_there(self, session: requests.Session, place: str, until: float) -> bool:
+        """Tell whether a message that may have been stored was, as soon as anybody knows."""
+        while time.monotonic() < until:
+            try:
+                answer = session.get(
+                    self.system.url + place, headers={"Authorization": f"Bearer {API_KEY}"}, timeout=(2, 60)
+                )
+            except requests.exceptions.RequestException:
+                answer = None
+            if answer is not None and answer.status_code in (200, 404):
+                return answer.status_code == 200
+            time.sleep(0.5)
+        return False
 
     def _delay(self, fields: dict[str, object]) -> None:
         # The same id each time: a publish that was not confirmed may have arrived all the same.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from mailer import bootstrap, ids
+from mailer.errors import StoreUnavailable, StoreUncertain
+from mailer.ledger import Submission
 from mailer.settings import Settings
 from mailer.store import Store
 from mailer.store.tables import metadata
@@ -185,6 +187,42 @@ def test_a_database_that_is_down_is_503_with_retry_after(client: FlaskClient, tm
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
     assert client.get("/readyz").json == {"status": "unavailable", "database": "down", "broker": "ok"}
+
+
+def test_a_commit_whose_answer_is_lost_stores_one_message_and_is_answered_with_its_id(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, lost = Store.submit, [1]
+
+    def unheard(self: Store, submissions: Sequence[Submission]) -> dict[str, str]:
+        stored = submit(self, submissions)
+        if lost:
+            lost.pop()
+            raise StoreUncertain("connection lost")
+        return stored
+
+    monkeypatch.setattr(Store, "submit", unheard)
+    answer = post(client)
+    assert answer.status_code == 202
+    assert answer.json is not None
+    assert client.get(answer.headers["Location"], headers=KEY).status_code == 200
+
+
+def test_a_commit_that_stays_uncertain_names_the_place_to_look_at(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, answers = Store.submit, [StoreUncertain("connection lost"), StoreUnavailable("down")]
+
+    def unheard(self: Store, submissions: Sequence[Submission]) -> dict[str, str]:
+        submit(self, submissions)
+        raise answers.pop(0)
+
+    monkeypatch.setattr(Store, "submit", unheard)
+    answer = post(client)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json is not None
+    assert answer.json["title"] == "The database did not confirm; the message may have been stored"
+    assert client.get(answer.headers["Location"], headers=KEY).json["id"] == answer.json["id"]  # type: ignore[index]
 
 
 def test_health_needs_no_key_and_readiness_names_its_parts(client: FlaskClient) -> None:

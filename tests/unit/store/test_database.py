@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.local.postgres import PostgresCluster
+from deploy.local.proxy import Proxy
 from mailer import clock
-from mailer.errors import StoreUnavailable
+from mailer.errors import StoreUnavailable, StoreUncertain
 from mailer.store import Database, migrate
 
 
@@ -87,3 +88,36 @@ def test_the_servers_time_is_everybodys(postgres_url: str, sqlite_url: str) -> N
     assert file.now() is None
     server.close()
     file.close()
+
+
+def test_a_commit_that_is_not_answered_is_uncertain(postgres: PostgresCluster, postgres_url: str) -> None:
+    with Proxy(postgres.port) as line:
+        database = Database(postgres_url.replace(f":{postgres.port}/", f":{line.port}/"), timeout=1)
+        with database.read() as connection:
+            connection.execute(sa.text("SELECT 1"))
+
+        def cut_at_the_commit() -> None:
+            with database.write() as connection:
+                connection.execute(sa.text("SELECT 1"))
+                line.hang()
+
+        with pytest.raises(StoreUncertain):
+            cut_at_the_commit()
+        line.mend()
+        database.close()
+
+
+def test_what_fails_before_its_commit_was_certainly_not_stored(postgres: PostgresCluster, postgres_url: str) -> None:
+    with Proxy(postgres.port) as line:
+        database = Database(postgres_url.replace(f":{postgres.port}/", f":{line.port}/"), timeout=1)
+
+        def cut_in_the_middle() -> None:
+            with database.write() as connection:
+                connection.execute(sa.text("SELECT 1"))
+                line.cut()
+                connection.execute(sa.text("SELECT 1"))
+
+        with pytest.raises(StoreUnavailable) as failed:
+            cut_in_the_middle()
+        assert not isinstance(failed.value, StoreUncertain)
+        database.close()
