@@ -9,7 +9,7 @@ _settings = Settings.load()
 # What publishers and workers must agree on: broker, queues, routes, serializer.
 globals().update(_settings.celery())
 
-imports = ("tasks.send", "tasks.sweep", "tasks.life")
+imports = ("tasks.send", "tasks.sweep", "tasks.spool")
 
 # A task is acknowledged when its outcome is stored, and comes back when its worker dies.
 task_acks_late = True
@@ -21,6 +21,7 @@ task_reject_on_worker_lost = True
 worker_pool = "threads"
 worker_concurrency = _settings.concurrency
 worker_prefetch_multiplier = 1
+worker_consumer = "tasks.worker:Consumer"
 worker_soft_shutdown_timeout = _settings.shutdown_seconds
 worker_send_task_events = True
 task_send_sent_event = True

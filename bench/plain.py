@@ -10,7 +10,8 @@ import requests
 app = celery.Celery("plain", broker=os.environ["CELERY_BROKER_URL"])
 app.conf.update(
     task_ignore_result=True,
-    task_acks_late=True,
+    # Celery's own default is early: a killed worker then loses what it held, where late it sends it twice.
+    task_acks_late=os.environ.get("PLAIN_ACKS") != "early",
     worker_pool="threads",
     worker_concurrency=int(os.environ["MAILER_CONCURRENCY"]),
     worker_prefetch_multiplier=1,

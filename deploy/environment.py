@@ -47,6 +47,8 @@ class Environment:
             "FLOWER_PERSISTENT": "true",
             "FLOWER_DB": f"{place.var}/flower",
             "PYTHONUNBUFFERED": "1",
+            # Below the 18 s after which supervisord kills (deploy/program.py).
+            "MAILER_SHUTDOWN_SECONDS": "13",
         }
         if wants_sandbox(given):
             defaults |= _sandbox(place)

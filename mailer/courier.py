@@ -81,11 +81,13 @@ class Courier:
             # A late answer said yes while the next call was already under way; that one did not say yes.
             return self._settle(work, Move(id=work.id, input=EnvelopeInput.ACCEPT), now=now)
         early = work.next_attempt_at is not None and work.next_attempt_at > now + _SKEW
-        if work.status is EnvelopeStatus.UNKNOWN and (found := self._inquire(work, early=early, now=now)):
+        if work.status is EnvelopeStatus.UNKNOWN and (found := self._inquire(work, early=early)):
             return found
+        # An inquiry takes its time, and a call's lease begins now.
+        now = self.clock()
         return Finished("waiting") if early and now < work.expires_at else self._go_on(work, now=now)
 
-    def _inquire(self, work: Work, *, early: bool, now: datetime) -> Step | None:
+    def _inquire(self, work: Work, *, early: bool) -> Step | None:
         """Ask the providers that left us in the dark; None if it is time to go on without an answer."""
         found = inquiry.ask(work, providers=self.providers, transport=self.transport)
         if found is not None:
@@ -93,7 +95,7 @@ class Courier:
             return self._recorded(work, Result(attempt=found, move=Move(id=work.id, input=EnvelopeInput.ACCEPT)))
         if not early:
             return None
-        self.store.look_again(work.id, at=self.policy.look_at(work, now=now))
+        self.store.look_again(work.id, at=self.policy.look_at(work, now=self.clock()))
         return Finished("waiting")
 
     def _go_on(self, work: Work, *, now: datetime) -> Step | None:

@@ -70,8 +70,7 @@ class Recorder:
         for result in self.spool.waiting():
             # Of breakers the world has learnt since.
             happened = self._stored(replace(result, opened=(), closed=()))
-            if happened is EnvelopeInput.RETRY:
-                self.store.hasten([result.move.id], at=self.clock())
+            self._go_on(result, happened)
             self.spool.drop(result)
             _log.info("spool.stored", envelope_id=result.move.id, attempt_id=result.attempt.id, what=str(happened))
             done += 1
@@ -83,11 +82,19 @@ class Recorder:
     def _again(self, result: Result) -> EnvelopeInput | Kept | None:
         try:
             happened = self._stored(result)
+            if happened is Kept.LATE:
+                # The commit that we heard nothing of was made, most likely.
+                self._go_on(result, happened)
         except StoreUnavailable as error:
             self._say(result, error)
             return None
         self.spool.drop(result)
         return happened
+
+    def _go_on(self, result: Result, happened: EnvelopeInput | Kept) -> None:
+        """Let the sweep look after what no task will: its worker has ended, or did not hear that it was stored."""
+        if happened in (EnvelopeInput.RETRY, Kept.LATE):
+            self.store.hasten([result.move.id], at=self.clock())
 
     def _spooled(self, result: Result) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cached_property
 from typing import Any
 
 import celery
@@ -17,7 +18,17 @@ from mailer.settings import SEND_TASK, Settings
 # Our messages are JSON, so a worker that runs as root (a container, a fresh machine) is not the danger it warns of.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
-app = Celery("tasks", events="tasks.heartbeat:Events")
+
+class Workers(Celery):
+    """The application whose workers are ours (tasks/worker.py)."""
+
+    @cached_property
+    def Worker(self) -> Any:  # noqa: N802 - Celery's name
+        """Return the class that `celery worker` runs."""
+        return self.subclass_with_self("tasks.worker:Worker")
+
+
+app = Workers("tasks", events="tasks.heartbeat:Events")
 app.config_from_object("celeryconfig")
 
 

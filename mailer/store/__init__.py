@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mailer.delivery import EnvelopeInput, Lane
 from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Result, Submission, Sweep, Work
-from mailer.store import dead, envelope, message, migrate, sweep
+from mailer.store import dead, dead_call, envelope, message, migrate, sweep
 from mailer.store.database import Database
 
 __all__ = ["Database", "Store"]
@@ -105,7 +105,7 @@ class Store:
     def keep_call(self, call: DeadCall) -> None:
         """Keep a call that died before its message was stored; once, however often it is told."""
         with self.database.write() as connection:
-            dead.keep(self.database, connection, call)
+            dead_call.keep(self.database, connection, call)
 
     def view(self, id: str, *, project_id: str) -> MessageView | None:
         """Return what is known about a message of this project."""

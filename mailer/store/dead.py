@@ -1,4 +1,4 @@
-"""Queries about what died on the broker: marks on envelopes, and calls that were stored nowhere."""
+"""Queries about the deaths of an envelope's task. Calls that were stored nowhere are in dead_call.py."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from mailer import ids
-from mailer.ledger import DeadCall, Move
-from mailer.store import envelope
-from mailer.store.database import Database
-from mailer.store.tables import dead_calls, envelopes, notes
+from mailer.ledger import Move
+from mailer.store import envelope, replay
+from mailer.store.tables import envelopes, notes
 
 _KIND = "dead"
 
@@ -28,15 +27,8 @@ def bury(connection: Connection, id: str, *, reason: str, move: Move | None, now
 
 
 def deaths(connection: Connection, id: str) -> int:
-    """Return how often an envelope's task has died."""
+    """Return how often an envelope's task has died, since somebody replayed it if they did."""
+    replays = sa.select(notes.c.at).where(notes.c.envelope_id == id, notes.c.kind == replay.NOTE)
+    replayed = connection.execute(replays.order_by(notes.c.at.desc()).limit(1)).scalar_one_or_none()
     query = sa.select(sa.func.count()).where(notes.c.envelope_id == id, notes.c.kind == _KIND)
-    return connection.execute(query).scalar_one()
-
-
-def keep(database: Database, connection: Connection, call: DeadCall) -> None:
-    """Keep a call; once, however often it is told."""
-    statement = database.insert(dead_calls).values(
-        id=call.id, project_id=call.project_id, request_id=call.request_id, reason=call.reason[:64],
-        died_at=call.died_at, call=dict(call.call),
-    )  # fmt: skip
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+    return connection.execute(query if replayed is None else query.where(notes.c.at >= replayed)).scalar_one()

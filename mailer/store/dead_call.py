@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection, Row
 
 from mailer.ledger import DeadCall
 from mailer.replay import Group, Wanted
+from mailer.store.database import Database
 from mailer.store.tables import dead_calls
 
 
@@ -59,3 +60,12 @@ def _dead_call(row: Row[Any]) -> DeadCall:
         id=row.id, project_id=row.project_id, request_id=row.request_id, reason=row.reason, died_at=row.died_at,
         call=row.call,
     )  # fmt: skip
+
+
+def keep(database: Database, connection: Connection, call: DeadCall) -> None:
+    """Keep a call; once, however often it is told."""
+    statement = database.insert(dead_calls).values(
+        id=call.id, project_id=call.project_id, request_id=call.request_id, reason=call.reason[:64],
+        died_at=call.died_at, call=dict(call.call),
+    )  # fmt: skip
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))

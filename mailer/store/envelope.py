@@ -122,8 +122,7 @@ def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where:
         if changed.rowcount != 1:
             continue
         moved.add(m.id)
-        if status is not EnvelopeStatus.QUEUED:
-            _move_deliveries(connection, m.id, status, now=now)
+        _move_deliveries(connection, m.id, status, now=now)
     return moved
 
 

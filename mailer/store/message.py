@@ -28,8 +28,7 @@ def insert(database: Database, connection: Connection, submissions: Sequence[Sub
     """Store what is not stored yet; return the ids that are new."""
     rows = [_message_row(s) for s in submissions]
     statement = database.insert(messages).on_conflict_do_nothing(index_elements=["id"]).returning(messages.c.id)
-    # One statement with many VALUES: only so does RETURNING tell which were new.
-    new = set(connection.execute(statement.values(rows)).scalars())
+    new = set(connection.execute(statement, rows).scalars())
     fresh = [s for s in submissions if s.id in new]
     for table, found in (
         (contents, [_content_row(s) for s in fresh]),

@@ -52,7 +52,8 @@ def _runs(options: argparse.Namespace) -> Iterator[tuple[str, bool, Callable[[],
         everything += [
             ("cluster-node", True, partial(cluster.run, seed=seed, **load)),
             ("rolling-restart", True, partial(rolling.run, seed=seed, mails=options.mails * 3, rate=200)),
-            ("plain", False, partial(plain.run, seed=seed, **load)),
+            ("plain, early acks", False, partial(plain.run, seed=seed, acks="early", **load)),
+            ("plain, late acks", False, partial(plain.run, seed=seed, acks="late", **load)),
         ]
         chosen = [each for each in everything if options.fault in each[0]]
         yield from chosen[options.part - 1 :: options.parts]

@@ -237,7 +237,7 @@ def provider(name: str, **fault: object) -> Strike:
 def both_providers_down(system: System, rng: random.Random) -> None:
     """Let nobody answer for a while."""
     for name in ("sendgrid", "mailgun"):
-        system.sandbox.fail(name, mode="refuse")
+        system.sandbox.fail(name, status=503)
     time.sleep(rng.uniform(6, 10))
     for name in ("sendgrid", "mailgun"):
         system.sandbox.fail(name, mode="latency", latency_ms=60)
@@ -247,14 +247,8 @@ def both_providers_down(system: System, rng: random.Random) -> None:
 def full(directory: Path) -> Iterator[None]:
     """Fill a disk to the last byte for a while."""
     filler = directory / "filler"
-    subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=64k"], capture_output=True, check=False)
-    with filler.open("ab") as file:
-        try:
-            while True:
-                file.write(b"x")
-                file.flush()
-        except OSError:
-            pass  # now it is full
+    done = subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=4k"], capture_output=True, text=True, check=False)
+    assert "No space left" in done.stderr, done.stderr
     try:
         yield
     finally:

@@ -32,6 +32,7 @@ class Load:
         by_delay: those of `.delay()`: until a worker has taken one, the broker alone keeps it.
         unanswered: how many requests broke after they had been sent: nobody knows, and nobody repeats them.
         refused: answers that an application could not have expected.
+        seconds: how long it took to hand them over.
     """
 
     system: System
@@ -50,6 +51,8 @@ class Load:
         self._released = threading.Condition(self._lock)
         self._limit = self._next = 0
         self._due = 0.0
+        self._begun = time.monotonic()
+        self.seconds = 1.0
         self._send: SendEmail = publisher(self.system.settings)
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_THREADS)]
 
@@ -65,6 +68,7 @@ class Load:
 
     def start(self) -> None:
         """Begin, as far as mails are released."""
+        self._begun = time.monotonic()
         for thread in self._threads:
             thread.start()
 
@@ -79,6 +83,7 @@ class Load:
         for thread in self._threads:
             thread.join(_PATIENCE + self.mails / self.rate)
             assert not thread.is_alive(), "an application waits for ever"
+        self.seconds = time.monotonic() - self._begun
 
     def _work(self) -> None:
         with requests.Session() as session:

@@ -18,7 +18,6 @@ from tests.chaos.system import System
 from tests.chaos.verdict import Verdict
 from tests.integration.nodes import ROOT, program
 
-_NAME = "a plain Celery task: kill-worker"
 _PUBLISH = """
 import sys, time
 from bench.plain import send_plain
@@ -30,15 +29,19 @@ for number in range(mails):
 """
 
 
-def run(*, mails: int, seed: int, rate: float) -> Verdict:
-    """Kill one of two workers in the middle, start it again, and count."""
+def run(*, mails: int, seed: int, rate: float, acks: str) -> Verdict:
+    """Kill one of two workers in the middle, start it again, and count.
+
+    Args:
+        acks: `early`, as Celery comes, or `late`, as those set it who have lost mail once.
+    """
     with System() as system:
-        return _strike(system, mails=mails, seed=seed, rate=rate)
+        return _strike(system, mails=mails, seed=seed, rate=rate, acks=acks)
 
 
-def _strike(system: System, *, mails: int, seed: int, rate: float) -> Verdict:
-    rng = random.Random(f"{_NAME}-{seed}")
-    environment = {**os.environ, **system.environment, "MAILER_CONCURRENCY": "16"}
+def _strike(system: System, *, mails: int, seed: int, rate: float, acks: str) -> Verdict:
+    rng = random.Random(f"plain-{seed}")
+    environment = {**os.environ, **system.environment, "MAILER_CONCURRENCY": "16", "PLAIN_ACKS": acks}
     workers = [_worker(system, environment, name) for name in ("plain1", "plain2")]
     try:
         publisher = subprocess.Popen(
@@ -56,7 +59,8 @@ def _strike(system: System, *, mails: int, seed: int, rate: float) -> Verdict:
     finally:
         for worker in workers:
             worker.stop()
-    return _judge(system, mails=mails, seed=seed, ended=ended)
+    name = f"a plain Celery task, {acks} acks: kill-worker"
+    return _judge(system, name, mails=mails, seed=seed, rate=rate, ended=ended)
 
 
 def _worker(system: System, environment: dict[str, str], name: str) -> Process:
@@ -73,10 +77,10 @@ def _received(system: System) -> dict[str, int]:
     return dict(rows)
 
 
-def _judge(system: System, *, mails: int, seed: int, ended: datetime) -> Verdict:
+def _judge(system: System, name: str, *, mails: int, seed: int, rate: float, ended: datetime) -> Verdict:
     counts = _received(system)
     return Verdict(
-        fault=_NAME, seed=seed, accepted=mails, received=len(counts), twice=sum(n > 1 for n in counts.values()),
-        flagged=0, accounted=0, in_queue=0, lost=mails - len(counts), unanswered=0, retried=0, flowing=0.0,
+        fault=name, seed=seed, accepted=mails, received=len(counts), twice=sum(n > 1 for n in counts.values()),
+        flagged=0, accounted=0, in_queue=0, lost=mails - len(counts), unanswered=0, retried=0, rate=rate, flowing=0.0,
         rest=round((datetime.now(UTC) - ended).total_seconds(), 1),
     )  # fmt: skip

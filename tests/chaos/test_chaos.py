@@ -58,6 +58,11 @@ GROUPS: dict[str, Group] = {
 }  # fmt: skip
 
 
+def possible(name: str) -> bool:
+    """Tell whether we may do that here: to mount a small disk needs root."""
+    return os.geteuid() == 0 or not name.startswith("disk")
+
+
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Future[Verdict]]:
     """Give the verdict of every group."""
@@ -65,6 +70,8 @@ def verdicts() -> dict[str, Future[Verdict]]:
     open_systems: dict[Future[Verdict], ExitStack] = {}
     with ThreadPoolExecutor(AT_ONCE) as threads, ExitStack() as everything:
         for name, group in GROUPS.items():
+            if not possible(name):
+                continue
             if len(open_systems) == AT_ONCE:
                 close_one(open_systems)
             # Here and not in its thread: what the main thread starts is tied to our life.
@@ -109,6 +116,8 @@ def named(group: Group) -> list[Fault]:
 def test_nothing_is_lost_and_nobody_is_mailed_twice_unannounced(
     name: str, verdicts: dict[str, Future[Verdict]]
 ) -> None:
+    if not possible(name):
+        pytest.skip("to mount a small disk needs root")
     verdict = verdicts[name].result()
     print(Verdict.head(), verdict.row(), sep="\n")
     assert verdict.accepted > MAILS / 2

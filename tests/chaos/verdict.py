@@ -18,7 +18,7 @@ from tests.chaos.system import System
 
 _COLUMNS = (
     "fault", "seed", "accepted", "received", "twice", "flagged", "accounted", "in_queue", "lost", "unanswered",
-    "retried", "flowing", "rest",
+    "retried", "rate", "flowing", "rest",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ class Verdict:
         lost: accepted and nothing of all that.
         unanswered: requests that broke before their answer; nobody knows, and nobody repeated them.
         retried: how often an application had to come back: 503, nobody there, a broker that did not confirm.
+        rate: mails a second that were handed over.
         flowing: seconds from the end of the fault until a provider received the next mail.
         rest: seconds from the end of the fault until nothing moved any more.
         twice_allowed: whether a second mail that was written down beforehand is a choice that somebody made.
@@ -51,6 +52,7 @@ class Verdict:
     lost: int
     unanswered: int
     retried: int
+    rate: float
     flowing: float
     rest: float
     twice_allowed: bool = True
@@ -164,6 +166,7 @@ def judge(
         lost=len(missing) - len(accounted) - len(in_queue),
         unanswered=load.unanswered,
         retried=load.retried,
+        rate=round(len(load.accepted) / load.seconds, 1),
         flowing=round((flowing - ended).total_seconds(), 1) if flowing else 0.0,
         rest=round((rested - ended).total_seconds(), 1),
         twice_allowed=twice_allowed,

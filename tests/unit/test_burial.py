@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from mailer import ids
 from mailer.burial import Letter
 from mailer.ports import HttpResponse
+from mailer.replay import Order, Wanted
 from mailer.step import Finished
+from mailer.store.desk import Records
 from mailer.store.tables import dead_calls, notes
 from tests.factories import fields
 from tests.unit.world import READ_TIMEOUT, World
@@ -64,6 +66,18 @@ def test_one_that_dies_again_and_again_fails_with_its_reason_and_is_not_woken_an
     assert (view.status, view.reason, view.recipients[0].status) == ("failed", "dead_letter: delivery_limit", "failed")
     assert world.due() == []
     assert world.providers.calls == []
+
+
+def test_one_that_is_replayed_has_all_its_lives_again(world: World) -> None:
+    id = world.submit()
+    for _ in range(3):
+        world.service.bury(letter(id))
+        world.now += timedelta(hours=1)
+    order = Order(who="ann", why="mended", deadline=lambda _: 72_000)
+    assert Records(world.store.database).replay(Wanted(ids=(id,)), order, limit=1, now=world.now) == [id]
+    world.now += timedelta(seconds=1)
+    world.service.bury(letter(id))
+    assert world.view(id).status == "queued"
 
 
 def test_after_an_unknown_it_rests_as_unknown_since_failed_would_be_a_lie(world: World) -> None:

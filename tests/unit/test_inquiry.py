@@ -85,3 +85,11 @@ def test_under_failover_nobody_is_asked(world: World) -> None:
     again = World(world.store, world.spool, providers=world.providers, routing=world.routing)
     assert again.run(again.submit())[-1] == Finished("accepted")
     assert world.providers.asked == 0
+
+
+def test_an_inquiry_that_takes_long_does_not_cost_the_call_that_follows_its_time(world: World) -> None:
+    id = waiting(world)
+    world.now += timedelta(seconds=2400)
+    world.providers.asking_takes = 40
+    assert world.service.deliver(id) == Finished("accepted")
+    assert world.outcomes(id)[-1] == ("sendgrid", "accepted")

@@ -151,3 +151,26 @@ def test_what_is_spooled_holds_no_address(world: World, cut: pytest.MonkeyPatch)
     text = file.read_text()
     assert "example" not in text
     assert "Secret" not in text
+
+
+def test_a_commit_that_we_heard_nothing_of_costs_no_more_than_the_next_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome is stored, the answer of the database is lost, and so is the task that would have gone on."""
+    record, lost = world.store.record, [1]
+
+    def unheard(*args: Any, **options: Any) -> Any:
+        happened = record(*args, **options)
+        if lost:
+            lost.pop()
+            raise StoreUnavailable("connection lost")
+        return happened
+
+    monkeypatch.setattr(world.store, "record", unheard)
+    world.providers.script["sendgrid"] = [503]
+    id = world.submit()
+    assert world.service.deliver(id) == Finished("late")
+    assert [due.id for due in world.due()] == [id]
+    assert world.run(id) == [Finished("accepted")]
+    assert world.outcomes(id) == [("sendgrid", "not_accepted"), ("mailgun", "accepted")]
+    assert files(world) == []

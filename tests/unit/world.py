@@ -47,11 +47,14 @@ class Providers:
     events: list[dict[str, Any]] = field(default_factory=list)
     asked: int = 0
     refuses_questions: HttpResponse | None = None
+    asking_takes: float = 0
+    pass_: Callable[[float], None] = lambda _: None
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Answer as scripted."""
         if request.method == "GET":
             self.asked += 1
+            self.pass_(self.asking_takes)
             return self.refuses_questions or HttpResponse(200, {}, json.dumps({"items": self.events}).encode())
         name = "sendgrid" if "sendgrid" in request.url else "mailgun"
         self.calls.append(name)
@@ -79,6 +82,7 @@ class World:
     on_unknown: OnUnknown = OnUnknown.FAILOVER
 
     def __post_init__(self) -> None:
+        self.providers.pass_ = self.sleep
         policy = Policy(
             backoff=Backoff(15, 900), unknown_limit=4, wait_seconds=2400, grace=60, uniform=lambda _, high: high
         )

@@ -157,7 +157,7 @@ def test_a_check_that_hangs_is_a_finding_and_the_others_are_told_all_the_same() 
     checks = [Check("slow", lambda: time.sleep(30)), Check("quick", lambda: check.ok("quick", "fine"))]  # type: ignore[arg-type,return-value]
     begun = time.monotonic()
     slow, quick = examine(checks, seconds=0.2)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 2
     assert (slow.level, quick.level) == (Level.FAILED, Level.OK)
     assert "no answer" in slow.found
 

@@ -86,6 +86,7 @@ def test_it_is_written_down_who_did_it_and_why_with_addresses_masked(store: Stor
 def test_what_was_accepted_is_under_way_or_waits_for_news_is_never_replayed(store: Store, records: Records) -> None:
     rested(store, I.ACCEPT, Outcome.ACCEPTED)
     rested(store, I.WAIT, Outcome.UNKNOWN, next_attempt_at=LATER, wake_at=LATER)
+    rested(store, I.WAIT, Outcome.UNKNOWN, next_attempt_at=LATER)
     stored(store)
     claimed(store)
     assert replayed(records, allow_duplicates=True) == []

@@ -233,6 +233,9 @@ def test_a_late_no_lets_an_envelope_go_on_that_rested_as_unknown(store: Store) -
     work, slow = given_up(store, I.GIVE_UP)
     assert store.record([result(slow, Outcome.NOT_ACCEPTED, I.RETRY)], now=NOW) == {work.id: I.RETRY}
     assert status(store, work.id) is EnvelopeStatus.QUEUED
+    view = store.view(work.id, project_id="default")
+    assert view is not None
+    assert view.recipients[0].status == "queued"
 
 
 def test_a_late_unknown_changes_nothing_at_all(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""What a worker does beside tasks: it stores what waits in the spool, and ends its calls in time when it is told to."""
+"""What a worker does beside tasks: it stores what waits in the spool."""
 
 from __future__ import annotations
 
@@ -7,31 +7,19 @@ from typing import Any
 
 from celery import signals
 
-from mailer import bootstrap, http, log
+from mailer import bootstrap, log
 from mailer.errors import StoreUnavailable
 
 _log = log.get(__name__)
 
 # Seconds between two looks into the spool; while the database is away.
 _LOOK, _AWAY = 1.0, 5.0
-# Seconds before the end in which the last outcomes are stored.
-_LAST_WORDS = 5.0
-
 _ended = threading.Event()
 
 
 @signals.worker_ready.connect(weak=False)
 def _begin(**_: Any) -> None:
     threading.Thread(target=_keep_storing, name="spool", daemon=True).start()
-
-
-@signals.worker_shutting_down.connect(weak=False)
-def _end(**_: Any) -> None:
-    """Called in a signal handler: nothing here may wait."""
-    wait = max(bootstrap.settings().shutdown_seconds - _LAST_WORDS, 0)
-    timer = threading.Timer(wait, _cut)
-    timer.daemon = True
-    timer.start()
 
 
 @signals.worker_shutdown.connect(weak=False)
@@ -51,8 +39,3 @@ def _keep_storing() -> None:
         except Exception:  # noqa: BLE001 - this thread must outlive whatever one outcome does to it
             _log.exception("spool.stuck")
             pause = _AWAY
-
-
-def _cut() -> None:
-    if cut := http.cut_running():
-        _log.warning("calls.cut", count=cut)
