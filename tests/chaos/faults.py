@@ -115,9 +115,12 @@ def kill_all_workers(system: System, rng: random.Random) -> None:
 
 
 def kill_api_before_its_publish(system: System, rng: random.Random) -> None:
-    """Kill the API while its requests are committed and hang in the publish: the broker does not answer."""
+    """Kill the API while its requests are committed and hang in the publish: the broker does not answer.
+
+    Some have given up on the broker by then, and were answered.
+    """
     system.rabbit.pause()
-    time.sleep(rng.uniform(0.8, 1.5))
+    time.sleep(rng.uniform(1, 5))
     system.web.kill()
     system.rabbit.resume()
     system.start(system.web)
