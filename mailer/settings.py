@@ -124,6 +124,11 @@ class Settings:
         """What happens to a message of this lane that does not say itself when a provider leaves us in the dark."""
         return OnUnknown((self.on_unknown_bulk if lane is Lane.BULK else self.on_unknown_transactional).lower())
 
+    @property
+    def broker_retries(self) -> int:
+        """How often a publisher tries again before it gives up: once, and once for each further address."""
+        return max(1, self.broker_url.count(";"))
+
     def deadline(self, lane: Lane) -> float:
         """Seconds that a message of this lane is tried when it brings no `expires_at`."""
         return self.deadline_bulk if lane is Lane.BULK else self.deadline_transactional
@@ -142,7 +147,11 @@ class Settings:
             "broker_url": self.broker_url,
             "broker_transport_options": self._transport_options(),
             "broker_connection_timeout": BROKER_TIMEOUT,
-            "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
+            "task_publish_retry_policy": {
+                "max_retries": self.broker_retries,
+                "interval_start": 0,
+                "interval_step": 0.2,
+            },
             "task_queues": queues,
             "task_routes": {SWEEP_TASK: {"queue": SWEEP_QUEUE}},
             "task_default_queue": QUEUES[Lane.TRANSACTIONAL],

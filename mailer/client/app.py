@@ -23,8 +23,12 @@ class Celery(celery.Celery):
 
     def connection_for_write(self, url: str | None = None, *args: Any, **options: Any) -> Any:
         """Return a connection with bounds."""
-        bounds: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
-        if (url or self.conf.broker_url).startswith("amqp"):
+        addresses = url or self.conf.broker_url
+        bounds: dict[str, Any] = {
+            # Each of several addresses once.
+            "max_retries": max(1, addresses.count(";")), "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2,
+        }  # fmt: skip
+        if addresses.startswith("amqp"):
             bounds |= {"read_timeout": BROKER_TIMEOUT, "write_timeout": BROKER_TIMEOUT}
         options["transport_options"] = bounds | (options.get("transport_options") or {})
         return super().connection_for_write(url, *args, **options)
