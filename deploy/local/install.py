@@ -1,13 +1,14 @@
 """`python -m deploy.local.install`: what `make test` needs besides Python packages, installed if we are root.
 
 RabbitMQ and PostgreSQL for the integration tests (their services are not started, the tests start private ones),
-Chromium for the pages.
+Chromium for the pages, libfaketime for clocks that jump.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 
 from deploy.local import apt, postgres, rabbitmq
 from deploy.local.error import NotInstalledError
@@ -22,6 +23,8 @@ def missing() -> list[str]:
         packages += postgres.PACKAGES
     if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         packages.append("chromium")
+    if not list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
+        packages.append("libfaketime")
     return packages
 
 

@@ -114,10 +114,25 @@ def kill_all_workers(system: System, rng: random.Random) -> None:
         system.start(worker)
 
 
+def kill_workers_with_calls_unstored(system: System, rng: random.Random) -> None:
+    """Kill both while the database does not answer: the `.delay()` calls in their hands are stored nowhere yet."""
+    assert system.to_database
+    system.to_database.hang()
+    time.sleep(rng.uniform(1.5, 2.5))
+    for worker in system.workers:
+        worker.kill()
+    system.to_database.mend()
+    for worker in system.workers:
+        system.start(worker)
+
+
 def kill_api_before_its_publish(system: System, rng: random.Random) -> None:
-    """Kill the API while its requests are committed and hang in the publish: the broker does not answer."""
+    """Kill the API while its requests are committed and hang in the publish: the broker does not answer.
+
+    Some have given up on the broker by then, and were answered.
+    """
     system.rabbit.pause()
-    time.sleep(rng.uniform(0.8, 1.5))
+    time.sleep(rng.uniform(1, 5))
     system.web.kill()
     system.rabbit.resume()
     system.start(system.web)
@@ -317,6 +332,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="kill-worker, wait", strike=kill(one_worker), on_unknown="wait", environment=_PATIENT, waits=True,
           twice=False),
     Fault(name="kill-all-workers", strike=kill_all_workers),
+    Fault(name="kill-workers-with-calls-unstored", strike=kill_workers_with_calls_unstored, databases=_SERVER),
     Fault(name="kill-api", strike=kill(web, times=4)),
     Fault(name="kill-api-before-publish", strike=kill_api_before_its_publish),
     Fault(name="kill-beat", strike=kill(beat)),

@@ -43,6 +43,8 @@ TIMES = {
 }
 _WORKER = ["-m", "celery", "-q", "-A", "tasks", "worker", "-Q", "mail.transactional,mail.bulk,mail.sweep"]
 _WORKER_OPTIONS = ["--without-mingle", "--without-gossip"]
+# Here a sync takes nothing; on a busy disk commits take a while, so a fault finds some of them half-way.
+_SLOW_DISK = {"commit_delay": "50000", "commit_siblings": "0"}
 # How long a real provider takes; without it nothing would be in flight when something dies.
 _LATENCY_MS = 60
 
@@ -72,7 +74,7 @@ class System:
         self.var = var or self.base / "var"
         self.cluster = RabbitCluster(self.base / "rabbit") if clustered else None
         self.rabbit = self.cluster.nodes[0] if self.cluster else RabbitNode(self.base / "rabbit")
-        self.postgres = PostgresCluster() if database == "postgresql" else None
+        self.postgres = PostgresCluster(settings=_SLOW_DISK) if database == "postgresql" else None
         self._environment = {**TIMES, **PROVIDER_KEYS, "MAILER_API_KEY": API_KEY, **(environment or {})}
         self.api_port = port.free_port()
 

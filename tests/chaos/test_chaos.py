@@ -39,7 +39,12 @@ GROUPS: dict[str, Group] = {
     "long": Group(faults=("stop-worker-longer-than-leases", "database-away-longer-than-leases")),
     "mails that kill": Group(faults=("poison-that-kills",)),
     "broker": Group(faults=("kill-rabbit", "cut-worker-broker", "hang-worker-broker", "stop-rabbit", "memory-alarm")),
-    "database": Group(faults=("kill-database", "cut-worker-database", "hang-worker-database", "stop-database")),
+    "database": Group(
+        faults=(
+            "kill-database", "cut-worker-database", "kill-workers-with-calls-unstored", "hang-worker-database",
+            "stop-database",
+        )
+    ),
     "processes": Group(
         faults=(
             "kill-worker", "kill-all-workers", "stop-worker", "kill-api", "kill-api-before-publish", "stop-api",

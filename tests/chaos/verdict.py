@@ -118,7 +118,9 @@ def first_after(system: System, moment: datetime) -> datetime | None:
 
 
 def moving(system: System, load: Load, *, lost_with_queue: bool = False, waits: bool = False) -> set[str]:
-    """Return the accepted mails that have not come to rest; `.delay()` calls that nobody has taken yet among them.
+    """Return what has not come to rest: of the accepted mails, and of all that is stored, told or untold.
+
+    `.delay()` calls that nobody has taken yet are among them.
 
     Args:
         lost_with_queue: calls that no worker had taken are not waited for.
@@ -126,7 +128,7 @@ def moving(system: System, load: Load, *, lost_with_queue: bool = False, waits: 
     """
     known = _states(system)
     unknown_yet = set(load.accepted) - known.keys() - (load.by_delay if lost_with_queue else set())
-    return unknown_yet | {id for id in load.accepted if id in known and not known[id].rests(waits=waits)}
+    return unknown_yet | {id for id, state in known.items() if not state.rests(waits=waits)}
 
 
 def accounted_for(system: System, id: str) -> bool:
