@@ -58,6 +58,7 @@ class System:
         database: `postgresql` or `sqlite`.
         environment: settings that differ from those of other runs.
         var: the directory of MAILER_VAR; None: a new one.
+        slow_disk: whether PostgreSQL's commits take a while.
         clustered: the broker is a cluster of three nodes, which everybody reaches without a proxy.
     """
 
@@ -68,13 +69,16 @@ class System:
         environment: Mapping[str, str] | None = None,
         var: Path | None = None,
         clustered: bool = False,
+        slow_disk: bool = True,
     ) -> None:
         self._stack = ExitStack()
         self.base = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mailer-chaos-")))
         self.var = var or self.base / "var"
         self.cluster = RabbitCluster(self.base / "rabbit") if clustered else None
         self.rabbit = self.cluster.nodes[0] if self.cluster else RabbitNode(self.base / "rabbit")
-        self.postgres = PostgresCluster(settings=_SLOW_DISK) if database == "postgresql" else None
+        self.postgres = (
+            PostgresCluster(settings=_SLOW_DISK if slow_disk else None) if database == "postgresql" else None
+        )
         self._environment = {**TIMES, **PROVIDER_KEYS, "MAILER_API_KEY": API_KEY, **(environment or {})}
         self.api_port = port.free_port()
 
