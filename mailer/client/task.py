@@ -91,7 +91,9 @@ def publisher(settings: Settings) -> SendEmail:
     """Return a `send_email` that publishes with these settings."""
     made = app.build(settings)
     made.conf.broker_pool_limit = settings.concurrency
-    task: SendEmail = made.register_task(SendEmail())
+    # A class of its own: Celery binds classes to applications, and the last one would publish for all.
+    bound = type("SendEmail", (SendEmail,), {})
+    task: SendEmail = made.register_task(bound())
     return task
 
 
