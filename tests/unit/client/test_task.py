@@ -13,7 +13,6 @@ from celery import signals
 
 from mailer import ids
 from mailer.client.task import SendEmail, publisher
-from mailer.client.topology import declare
 from mailer.errors import BrokerUnavailable, InvalidMessage
 from mailer.settings import Settings
 from tests.factories import fields
@@ -178,8 +177,10 @@ def test_it_leaves_the_applications_own_celery_app_alone() -> None:
 def test_two_publishers_of_one_process_each_reach_their_own_broker(tmp_path: Path) -> None:
     """Celery binds a task's class to the latest application; mails must not follow it there."""
     places = [tmp_path / "one", tmp_path / "other"]
+    for place in places:
+        for folder in ("messages", "control"):
+            (place / folder).mkdir(parents=True)
     tasks = [publisher(Settings(broker_url="filesystem://", broker_dir=str(place))) for place in places]
     for task in tasks:
-        declare(Settings(broker_url="filesystem://", broker_dir=str(places[tasks.index(task)])))
         task.delay(**fields())
     assert [len(list((place / "messages").iterdir())) for place in places] == [1, 1]
