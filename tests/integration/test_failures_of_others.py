@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from deploy.local.postgres import PostgresCluster
 from deploy.local.process import Process
 from deploy.local.rabbitmq import RabbitNode
 from mailer.client.task import SendEmail, publisher
+from mailer.client.topology import declare
 from mailer.errors import BrokerUnavailable
 from mailer.settings import Settings
 from mailer.store import Database, migrate
@@ -94,6 +96,19 @@ def test_a_call_to_a_queue_that_is_gone_is_not_said_to_be_safe(send_email: SendE
         connection.default_channel.queue_delete("mail.transactional")
     with pytest.raises(BrokerUnavailable):
         send_email.delay(**fields())
+
+
+def test_two_publishers_of_one_process_each_reach_their_own_broker(rabbit: RabbitNode) -> None:
+    """Celery binds a task's class to the latest application; mails must not follow it there."""
+    names = [f"test-{uuid.uuid4().hex}" for _ in range(2)]
+    rabbit.add_vhost(*names)
+    both = [Settings.load({"CELERY_BROKER_URL": rabbit.url(name)}) for name in names]
+    senders = [publisher(settings) for settings in both]
+    for settings, sender in zip(both, senders, strict=True):
+        declare(settings)
+        sender.delay(**fields())
+    assert [depth(sender, "mail.transactional") for sender in senders] == [1, 1]
+    rabbit.delete_vhost(*names)
 
 
 def test_a_broker_that_hangs_raises_within_seconds_connected_or_not(

@@ -172,15 +172,3 @@ def test_it_leaves_the_applications_own_celery_app_alone() -> None:
         "print(celery.current_app.main)"
     )
     assert run_python(code) == "mine"
-
-
-def test_two_publishers_of_one_process_each_reach_their_own_broker(tmp_path: Path) -> None:
-    """Celery binds a task's class to the latest application; mails must not follow it there."""
-    places = [tmp_path / "one", tmp_path / "other"]
-    for place in places:
-        for folder in ("messages", "control"):
-            (place / folder).mkdir(parents=True)
-    tasks = [publisher(Settings(broker_url="filesystem://", broker_dir=str(place))) for place in places]
-    for task in tasks:
-        task.delay(**fields())
-    assert [len(list((place / "messages").iterdir())) for place in places] == [1, 1]
