@@ -27,7 +27,9 @@ def bury(
     note = database.insert(notes).values(
         id=note_id, project_id=project, envelope_id=id, at=now, kind=_KIND, detail=reason[:300]
     )
-    if connection.execute(note.on_conflict_do_nothing(index_elements=["id"])).rowcount != 1:
+    # By RETURNING: after an INSERT not every driver still knows how many rows there were.
+    new = note.on_conflict_do_nothing(index_elements=["id"]).returning(notes.c.id)
+    if connection.execute(new).scalar_one_or_none() is None:
         return None
     return move is not None and bool(envelope.move(connection, [move], now=now, where=envelope.idle()))
 

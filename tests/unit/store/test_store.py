@@ -431,3 +431,16 @@ def test_a_database_that_is_down_is_said_so_without_its_address() -> None:
 def test_a_naive_time_is_refused(store: Store) -> None:
     with pytest.raises(sa.exc.StatementError, match="naive"):
         stored(store, expires_at=datetime(2026, 1, 1))  # noqa: DTZ001 -- the point
+
+
+def test_a_death_is_noted_once_and_moves_only_what_is_as_it_was_seen(store: Store) -> None:
+    work = stored(store)
+    fail = Move(id=work.id, input=I.FAIL, reason="dead_letter: rejected", seen=0)
+    first, second, third = (ids.new() for _ in range(3))
+    assert store.bury(work.id, note_id=first, reason="rejected", move=None, now=NOW) is False
+    assert store.bury(work.id, note_id=first, reason="rejected", move=None, now=NOW) is None
+    assert store.deaths(work.id) == 1
+    stale = replace(fail, seen=1)
+    assert store.bury(work.id, note_id=second, reason="rejected", move=stale, now=NOW) is False
+    assert store.bury(work.id, note_id=third, reason="rejected", move=fail, now=NOW) is True
+    assert (store.deaths(work.id), status(store, work.id)) == (3, EnvelopeStatus.FAILED)
