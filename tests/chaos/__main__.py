@@ -28,7 +28,7 @@ def main() -> int:
             try:
                 verdict = go()
             except AssertionError as failure:
-                _say(f"| {name} | did not end: {str(failure).splitlines()[0]} |", table)
+                _say(f"| {name} | did not end: {str(failure).partition(chr(10))[0]} |", table)
                 (_TABLE.parent / f"chaos-{name.replace(' ', '-')}.log").write_text(str(failure), encoding="utf-8")
                 kept = False
             else:

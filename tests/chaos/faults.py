@@ -225,7 +225,9 @@ def poison_that_kills(system: System, _: random.Random) -> None:
     call = {"from": "shop@sender.example.com", "to": "poison@example.com", "subject": "x", "text": "x"}
     publisher(system.settings).apply_async(kwargs=call, task_id=mail)
     # The broker delivers it so many times before it gives it up (x-delivery-limit), and not once only.
-    assert wait_until(lambda: _started(sick) and accounted_for(system, mail), timeout=240, interval=0.5)
+    assert wait_until(lambda: _started(sick) and accounted_for(system, mail), timeout=420, interval=0.5), (
+        "it rests nowhere yet"
+    )
     for healthy, worker in zip(system.workers, sick, strict=True):
         worker.stop(timeout=20)
         system.start(healthy)
