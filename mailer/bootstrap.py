@@ -14,6 +14,7 @@ from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.http import HttpTransport
 from mailer.inquiry import Inquirer
 from mailer.policy import Policy
+from mailer.ports import Provider
 from mailer.providers import registry
 from mailer.recorder import Recorder
 from mailer.retry import Backoff
@@ -65,14 +66,32 @@ def build(settings: Settings, store: Store) -> Service:
             "no provider is configured: set SENDGRID_API_KEY, or MAILGUN_API_KEY and MAILGUN_DOMAIN"
         )
     now = clock.SharedClock(store.now, failed=(StoreUnavailable,))
-    policy = Policy(
+    policy = _policy(settings)
+    courier = _courier(settings, store, providers, policy, now)
+    return Service(
+        store=store,
+        courier=courier,
+        policy=policy,
+        defaults=Defaults(deadline=settings.deadline, on_unknown=settings.on_unknown),
+        alarm=alarm.raise_alarm,
+        clock=now,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
         backoff=Backoff(settings.retry_base, settings.retry_max),
         unknown_limit=settings.unknown_limit,
         wait_seconds=settings.wait_seconds,
         grace=settings.sweep_grace,
         uniform=random.uniform,
     )
-    courier = Courier(
+
+
+def _courier(
+    settings: Settings, store: Store, providers: dict[str, Provider], policy: Policy, now: clock.SharedClock
+) -> Courier:
+    return Courier(
         store=store,
         providers=providers,
         transport=HttpTransport(
@@ -99,14 +118,6 @@ def build(settings: Settings, store: Store) -> Service:
             transport=HttpTransport(connect_timeout=2, read_timeout=3, total_timeout=INQUIRY_SECONDS),
             clock=now,
         ),
-        alarm=alarm.raise_alarm,
-        clock=now,
-    )
-    return Service(
-        store=store,
-        courier=courier,
-        policy=policy,
-        defaults=Defaults(deadline=settings.deadline, on_unknown=settings.on_unknown),
         alarm=alarm.raise_alarm,
         clock=now,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import amqp.exceptions
 import kombu
 
-from mailer import bootstrap, ids, log, request_id
+from mailer import bootstrap, ids, request_id
 from mailer.burial import Letter
 from mailer.client.app import ERRORS
 from mailer.client.task import DEFAULT_PROJECT, is_project, names_stored
@@ -20,8 +20,6 @@ from mailer.client.topology import declare
 from mailer.errors import BrokerUnavailable
 from mailer.settings import DEAD_QUEUE, SEND_TASK
 from tasks.app import app
-
-_log = log.get(__name__)
 
 # Of what was no task of ours so much is kept.
 _RAW = 10_000
