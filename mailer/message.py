@@ -43,6 +43,13 @@ def _moment(value: object) -> object:
     return value
 
 
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("time", "is no time in UTC") from None
+
+
 def _header_name(name: str) -> str:
     if len(name) > limits.HEADER_NAME or not _HEADER_NAME.fullmatch(name):
         raise PydanticCustomError("header_name", "is not an ASCII header name")
@@ -61,6 +68,7 @@ HeaderValue = Annotated[Visible, Field(min_length=1, max_length=limits.HEADER_VA
 MetadataKey = Annotated[Line, Field(min_length=1, max_length=64)]
 Mailbox = Annotated[Address, BeforeValidator(parse)]
 Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), pydantic.AfterValidator(_utc)]
 Tag = Annotated[Visible, Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$")]
 
 
@@ -87,7 +95,8 @@ class Message(pydantic.BaseModel):
     lane: Lane = Lane.TRANSACTIONAL
     # None: what the operator chose for the lane.
     on_unknown: OnUnknown | None = None
-    expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
+    send_at: Moment | None = None
+    expires_at: Moment | None = None
 
     @classmethod
     def build(cls, fields: Mapping[str, object], *, now: datetime | None = None) -> Message:
@@ -96,7 +105,8 @@ class Message(pydantic.BaseModel):
         Args:
             fields: as in the HTTP body; from Python also bytes as an attachment's content. A field that is None
                 counts as left out.
-            now: the moment of acceptance; an `expires_at` not after it is refused. None where that was checked before.
+            now: the moment of acceptance; a `send_at` or `expires_at` not after it is refused. None where that was
+                checked before.
         """
         given = {name: value for name, value in fields.items() if value is not None}
         try:
@@ -116,7 +126,7 @@ class Message(pydantic.BaseModel):
             files: the attachments.
         """
         given = dict(content)
-        expires_at = given.pop("expires_at", None)
+        send_at, expires_at = given.pop("send_at", None), given.pop("expires_at", None)
         given |= {role.value: people.get(role, ()) for role in Role}
         return cls.model_construct(
             sender=Address.model_construct(**given.pop("from")),
@@ -124,6 +134,7 @@ class Message(pydantic.BaseModel):
             tags=tuple(given.pop("tags", ())),
             lane=Lane(given.pop("lane", Lane.TRANSACTIONAL)),
             on_unknown=OnUnknown(chosen) if (chosen := given.pop("on_unknown", None)) else None,
+            send_at=datetime.fromisoformat(send_at) if send_at else None,
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             attachments=tuple(files),
             **given,
@@ -216,19 +227,21 @@ class Message(pydantic.BaseModel):
             raise PydanticCustomError("too_large", f"may have {limits.METADATA} bytes as JSON")
         return metadata
 
-    @field_validator("expires_at")
+    @field_validator("send_at", "expires_at")
     @classmethod
-    def _in_the_future(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
-        if expires_at is None:
-            return None
-        try:
-            moment = expires_at.astimezone(UTC)
-        except OverflowError:
-            raise PydanticCustomError("time", "is no time in UTC") from None
+    def _in_the_future(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
         now = (info.context or {}).get("now")
-        if now is not None and moment <= now:
+        if moment is not None and now is not None and moment <= now:
             raise PydanticCustomError("past", "is in the past")
         return moment
+
+    @field_validator("expires_at")
+    @classmethod
+    def _after_its_time(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        send_at: datetime | None = info.data.get("send_at")
+        if expires_at is not None and send_at is not None and expires_at <= send_at:
+            raise PydanticCustomError("too_early", "must be after send_at")
+        return expires_at
 
     def recipients(self) -> Iterator[tuple[Role, Address]]:
         """Yield every recipient with its role, in the order given."""
