@@ -6,6 +6,8 @@ nor declared again, and a worker that cannot declare it ends. A quorum queue has
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import celery.app.control
 import kombu
 import kombu.pidbox
@@ -16,10 +18,10 @@ class Mailbox(kombu.pidbox.Mailbox):
 
     def get_queue(self, hostname: str) -> kombu.Queue:
         """Return the queue of a worker; by a name of its own, since the type of one that exists cannot be changed."""
-        queue = super().get_queue(hostname)
+        queue: Any = super().get_queue(hostname)
         queue.name = f"{hostname}.{self.namespace}.control"
         queue.queue_arguments = {"x-queue-type": "quorum"}
-        return queue
+        return cast(kombu.Queue, queue)
 
 
 class Control(celery.app.control.Control):
