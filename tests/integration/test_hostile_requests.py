@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -75,7 +74,10 @@ def server(postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) 
     database = Database(postgres.url("hostile"))
     try:
         process.wait_ready(lambda: port.answers(number), timeout=30)
-        yield Server(port=number, database=database)
+        running = Server(port=number, database=database)
+        # The arbiter listens before its workers are there.
+        assert [running.honest() for _ in range(4)] == [202] * 4
+        yield running
     finally:
         process.stop()
         database.close()
@@ -140,10 +142,9 @@ def test_two_hundred_slow_clients_do_not_hold_up_honest_ones(server: Server) -> 
             begun = time.monotonic()
             status = server.honest()
             took.append(time.monotonic() - begun)
-            print(f"slowest honest request so far: {max(took):.3f} s")
-            assert status == 202
-            assert took[-1] < BLOCKED
+            assert (status, took[-1] < BLOCKED) == (202, True), f"{status} after {took[-1]:.2f} s"
         assert slow.alive() == 200
+    print(f"slowest of 200 honest requests: {max(took):.3f} s")
 
 
 def _head(line: str, *headers: str) -> bytes:
