@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import flask
-from pydantic_core import from_json
 
-from api import schemas, state
-from api.errors import NoSuchMessage, NotJson, WrongContentType
+from api import body, schemas, state
+from api.errors import NoSuchMessage
 from mailer import clock, request_id
 from mailer.client.task import build
 
@@ -17,7 +16,7 @@ blueprint = flask.Blueprint("messages", __name__, url_prefix="/v1/messages")
 def create() -> flask.Response:
     """Store a message and wake a worker. 202: it is our responsibility from here on."""
     here = state.current()
-    message = build(_fields(), here.settings, now=clock.now())
+    message = build(body.fields(), here.settings, now=clock.now())
     rid = request_id.current() or request_id.clean(None)
     id = here.service.submit(message, project_id=flask.g.project_id, request_id=rid)
     flask.g.message_id = id
@@ -36,16 +35,3 @@ def show(id: str) -> flask.Response:
     if found is None:
         raise NoSuchMessage
     return flask.jsonify(schemas.message(found))
-
-
-def _fields() -> dict[str, object]:
-    if not flask.request.is_json:
-        raise WrongContentType
-    try:
-        # A parser with a bound on depth; it refuses bad UTF-8 and lone surrogates too.
-        fields = from_json(flask.request.get_data(cache=False))
-    except ValueError as error:
-        raise NotJson(str(error)) from None
-    if not isinstance(fields, dict):
-        raise NotJson("it is JSON, but no object")
-    return fields
