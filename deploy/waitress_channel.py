@@ -26,7 +26,8 @@ HEADERS, BODY = 20, 120
 
 # A body that is too large is read away up to here, so that its sender gets to see the answer.
 DRAIN = 100_000_000
-CHUNK_LINE, TRAILER = 1024, 8192
+# The line before a chunk, and what follows the last one.
+CHUNK_LINE = 1024
 
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?")
 _FOLDED = re.compile(rb"\r\n[ \t]")
@@ -106,7 +107,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc] # waitress ships no types
         if len(body) > self.adj.max_body:
             return RequestEntityTooLarge(f"at most {self.adj.max_body} bytes are taken")
         # waitress copies them with each piece that comes, which would keep its loop busy.
-        if len(body.control_line) > CHUNK_LINE or len(body.trailer) > TRAILER:
+        if max(len(body.control_line), len(body.trailer)) > CHUNK_LINE:
             return BadRequest("Chunk line or trailer is too long")
         return None
 

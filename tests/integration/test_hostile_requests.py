@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import threading
 import time
@@ -12,76 +11,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
-from sqlalchemy import func, select
 
-from deploy.local import port
 from deploy.local.postgres import PostgresCluster
-from mailer.store import Database
-from mailer.store.tables import messages
-from tests.conftest import _TEMPLATE
-from tests.factories import fields
-from tests.integration.nodes import program
+from tests.conftest import TEMPLATE
+from tests.integration.hostile import CASES, CLOSED, Case, head
+from tests.integration.web import Web, serve
 
-KEY = "hostile-key"
-HONEST = json.dumps(fields()).encode()
 # A bound for "not blocked", not a benchmark.
 BLOCKED = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A running API and the database behind it."""
-
-    port: int
-    database: Database
-
-    def connect(self) -> socket.socket:
-        """Return a new connection to it."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
-
-    def stored(self) -> int:
-        """Count the messages in the database."""
-        with self.database.engine.connect() as connection:
-            return connection.execute(select(func.count()).select_from(messages)).scalar_one()
-
-    def honest(self) -> int:
-        """Hand over a message as any application would; return the status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-            connection.request("POST", "/v1/messages", HONEST, headers)
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-
 @pytest.fixture(scope="module")
-def server(postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give the API under gunicorn as in production, two processes, on a database of its own."""
-    folder = tmp_path_factory.mktemp("hostile")
-    for name in ("messages", "control"):
-        (folder / name).mkdir()
-    postgres.create_database("hostile", template=_TEMPLATE)
-    number = port.free_port()
-    environment = {
-        "CELERY_BROKER_URL": "filesystem://", "MAILER_BROKER_DIR": str(folder), "MAILER_VAR": str(folder),
-        "DATABASE_URL": postgres.url("hostile"), "MAILER_API_KEY": KEY, "SENDGRID_API_KEY": "SG.k",
-        "PORT": str(number), "MAILER_BIND": "127.0.0.1", "WEB_CONCURRENCY": "2",
-    }  # fmt: skip
-    command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "api:create_app()"]
-    process = program("web", command, environment=environment, logs=folder)
-    process.start()
-    database = Database(postgres.url("hostile"))
-    try:
-        process.wait_ready(lambda: port.answers(number), timeout=30)
-        running = Server(port=number, database=database)
-        # The arbiter listens before its workers are there.
-        assert [running.honest() for _ in range(4)] == [202] * 4
-        yield running
-    finally:
-        process.stop()
-        database.close()
-        postgres.drop_database("hostile")
+def server(postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """Give one API for all, two processes, on a database of its own."""
+    postgres.create_database("hostile", template=TEMPLATE)
+    with serve(tmp_path_factory.mktemp("hostile"), postgres.url("hostile")) as web:
+        yield web
+    postgres.drop_database("hostile")
 
 
 @dataclass(slots=True)
@@ -127,12 +73,44 @@ def _open(connection: socket.socket) -> bool:
         return False
 
 
-def test_two_hundred_slow_clients_do_not_hold_up_honest_ones(server: Server) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_hostile_request_is_refused_and_nothing_is_stored(server: Web, case: Case) -> None:
+    before = server.stored()
+    status, kind = answer(server, case.data())
+    print(f"answer: {case.id} {status or 'closed'}")
+    assert status in case.answers
+    assert status is CLOSED or (400 <= status < 500 and kind == "application/problem+json")
+    assert server.stored() == before
+    assert (server.honest(), server.stored()) == (202, before + 1)
+
+
+def answer(server: Web, data: bytes) -> tuple[int | None, str | None]:
+    """Send this and nothing more; return the answer's status and type, or CLOSED, once the connection is closed."""
+    with server.connect() as connection:
+        try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # closed while we were sending; an answer may be there all the same
+        response = http.client.HTTPResponse(connection)
+        try:
+            response.begin()
+            body = response.read()
+            # Whatever was hidden behind the request has had its chance when the connection ends.
+            while connection.recv(65_536):
+                pass
+        except (http.client.RemoteDisconnected, ConnectionError):
+            return CLOSED, None
+        assert str(response.status).encode() in body
+        return response.status, response.headers["Content-Type"]
+
+
+def test_two_hundred_slow_clients_do_not_hold_up_honest_ones(server: Web) -> None:
     slow, stop, took = Slow(server.connect), threading.Event(), [0.0]
     with ExitStack() as stack:
         stack.callback(slow.close)
         slow.open(100, b"", b"")
-        slow.open(50, _head("POST /v1/messages HTTP/1.1", "Content-Length: 1000") + b"{", b" ")
+        slow.open(50, head("Content-Length: 1000") + b"{", b" ")
         slow.open(50, b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"y")
         dripping = threading.Thread(target=slow.drip, args=(stop,))
         dripping.start()
@@ -145,8 +123,3 @@ def test_two_hundred_slow_clients_do_not_hold_up_honest_ones(server: Server) -> 
             assert (status, took[-1] < BLOCKED) == (202, True), f"{status} after {took[-1]:.2f} s"
         assert slow.alive() == 200
     print(f"slowest of 200 honest requests: {max(took):.3f} s")
-
-
-def _head(line: str, *headers: str) -> bytes:
-    ours = ("Host: x", f"Authorization: Bearer {KEY}", "Content-Type: application/json")
-    return "\r\n".join((line, *ours, *headers, "", "")).encode("latin-1")
