@@ -123,3 +123,8 @@ def test_two_hundred_slow_clients_do_not_hold_up_honest_ones(server: Web) -> Non
             assert (status, took[-1] < BLOCKED) == (202, True), f"{status} after {took[-1]:.2f} s"
         assert slow.alive() == 200
     print(f"slowest of 200 honest requests: {max(took):.3f} s")
+
+
+def test_none_of_it_was_a_fault_of_ours(server: Web) -> None:
+    """The last one: a connection that is closed because we stumbled would count as refused above."""
+    assert [line for line in server.lines() if line["level"] in ("error", "critical")] == []
