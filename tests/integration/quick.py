@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deploy import waitress_channel, waitress_worker
 
-waitress_channel.HEADERS, waitress_channel.BODY, waitress_worker.IDLE = 1, 3, 6
+waitress_channel.HEADERS, waitress_channel.BODY, waitress_worker.IDLE = 1, 5, 9
 
 
 class QuickWorker(waitress_worker.WaitressWorker):

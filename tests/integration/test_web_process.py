@@ -51,8 +51,8 @@ def answer(connection: socket.socket) -> http.client.HTTPResponse:
     return response
 
 
-def seconds_until_closed(connection: socket.socket) -> float:
-    since = time.monotonic()
+def closed(connection: socket.socket, *, since: float) -> float:
+    """Return how many seconds after `since` the server closes this."""
     assert connection.recv(1) == b""
     return time.monotonic() - since
 
@@ -70,7 +70,7 @@ def test_what_is_under_way_ends_when_the_process_is_asked_to_end(start: Callable
         connection.sendall(HONEST[HALF:])
         response = answer(connection)
     assert (response.status, response.headers["Connection"]) == (202, "close")
-    assert wait_until(lambda: not web.process.running, timeout=5)
+    assert wait_until(lambda: not web.process.running, timeout=10)
     assert (web.process.status, web.stored()) == (0, before + 3)
 
 
@@ -79,16 +79,14 @@ def test_a_body_that_never_ends_does_not_hold_a_process_that_is_asked_to_end(sta
     since = time.monotonic()
     with begun(web):
         os.kill(web.process.pid, signal.SIGTERM)
-        assert wait_until(lambda: not web.process.running, timeout=10)
-    assert 2.5 < time.monotonic() - since < 8
+        assert wait_until(lambda: not web.process.running, timeout=13)
+    assert time.monotonic() - since > 2.5
 
 
-def test_a_process_without_work_ends_at_once(start: Callable[..., Web]) -> None:
-    web = start()
-    since = time.monotonic()
+def test_a_process_without_work_does_not_wait_for_any(start: Callable[..., Web]) -> None:
+    web = start("--graceful-timeout", "60")
     os.kill(web.process.pid, signal.SIGTERM)
-    assert wait_until(lambda: not web.process.running, timeout=10)
-    assert time.monotonic() - since < 3
+    assert wait_until(lambda: not web.process.running, timeout=30)
 
 
 def test_new_processes_take_over_and_nobody_notices(start: Callable[..., Web]) -> None:
@@ -133,7 +131,7 @@ def test_processes_whose_arbiter_was_killed_end_themselves(start: Callable[..., 
     workers = web.workers()
     assert len(workers) == 2
     os.kill(web.process.pid, signal.SIGKILL)
-    assert wait_until(lambda: not any(lives(pid) for pid in workers), timeout=5)
+    assert wait_until(lambda: not any(lives(pid) for pid in workers), timeout=15)
 
 
 def test_connections_have_deadlines(start: Callable[..., Web]) -> None:
@@ -142,10 +140,11 @@ def test_connections_have_deadlines(start: Callable[..., Web]) -> None:
     with web.connect() as silent, web.connect() as headers, web.connect() as body:
         headers.sendall(b"POST /v1/messages HTTP/1.1\r\nX-Slow: ")
         body.sendall(head("Content-Length: 1000"))
-        assert 0.5 < seconds_until_closed(headers) < 2.9
+        since = time.monotonic()
+        assert 0.9 < closed(headers, since=since) < 4.5
         body.sendall(b" ")
-        assert 0.5 < seconds_until_closed(body) < 4
-        assert 1.5 < seconds_until_closed(silent) < 8
+        assert 4.9 < closed(body, since=since) < 8.5
+        assert 8.9 < closed(silent, since=since) < 13
     assert web.honest() == 202
 
 
