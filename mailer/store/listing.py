@@ -1,7 +1,7 @@
 """Queries about lists of messages: the newest first, by conditions, from a place on.
 
 Every condition has a table that is indexed by it in the order of the list (`created_at`, id). The rarest one that is
-given drives the query, the others are looked up for each row: so a page costs what it shows, not what is stored.
+given drives the query, the others are looked up for each of its rows: so a page costs what it shows, not what is stored.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from mailer.store.tables import attempts, deliveries, envelopes, marks, messages
 
 # Recipients that are shown of each.
 SHOWN_RECIPIENTS = 10
+# Up to so many are counted to find the rarest condition: some milliseconds.
+_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class _Source:
 
 def page(connection: Connection, wanted: Selection) -> list[MessageLine]:
     """Return up to `limit` messages, the newest first."""
-    driver, *others = _sources(wanted)
+    driver, *others = _by_rarity(connection, _sources(wanted), wanted)
     query = (
         sa.select(messages, *(envelopes.c[name] for name in ("status", "reason", "updated_at")))
         .select_from(messages)
@@ -52,9 +54,22 @@ def page(connection: Connection, wanted: Selection) -> list[MessageLine]:
 
 
 def _sources(wanted: Selection) -> list[_Source]:
-    """Return what holds for the wanted, the condition that most likely leaves the fewest first."""
+    """Return what holds for the wanted."""
     found = [*_given(wanted)]
     return found or [_of_messages(wanted)]
+
+
+def _by_rarity(connection: Connection, sources: list[_Source], wanted: Selection) -> list[_Source]:
+    """Return the source that leaves the fewest first; PostgreSQL's own guess is off by a factor of thousands."""
+    if len(sources) == 1:
+        return sources
+
+    def count(source: _Source) -> int:
+        few = sa.select(source.id).where(*source.where, *_span(source, wanted)).limit(_COUNTED).subquery()
+        found: int = connection.execute(sa.select(sa.func.count()).select_from(few)).scalar_one()
+        return found
+
+    return sorted(sources, key=count)
 
 
 def _given(wanted: Selection) -> Iterator[_Source]:
@@ -114,7 +129,9 @@ def _holds(source: _Source) -> sa.ColumnElement[bool]:
     """The condition, of a message that was found by another one."""
     if source.id is envelopes.c.id or source.id is messages.c.id:
         return sa.and_(*source.where)
-    return sa.exists().where(source.id == messages.c.id, *source.where)
+    # OFFSET keeps PostgreSQL from turning the lookup into a join of everything.
+    looked_up = sa.select(sa.literal(1)).where(source.id == messages.c.id, *source.where).offset(0)
+    return sa.exists(looked_up.correlate(messages))
 
 
 def _recipients(connection: Connection, ids: Sequence[str]) -> dict[str, list[DeliveryView]]:
