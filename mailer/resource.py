@@ -12,13 +12,14 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import ConfigDict, Field, PlainSerializer
+from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from mailer.address import Line, Text
 from mailer.clock import rfc3339
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.message import Message, Moment
 from mailer.outcome import Outcome
+from mailer.schema import MOMENT, Says
 
 # Messages of one bulk request; of one page.
 MOST_AT_ONCE = 500
@@ -26,7 +27,8 @@ MOST_OF_A_PAGE = 200
 # Recipients that a list shows of each message.
 SHOWN_RECIPIENTS = 10
 
-Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json")]
+Id = Annotated[str, Says(format="uuid")]
+Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json"), WithJsonSchema(MOMENT)]
 
 
 class Scope(StrEnum):
@@ -48,7 +50,7 @@ class Resource(pydantic.BaseModel):
 class Accepted(Resource):
     """A message that is on disk now: from here on it is the service's responsibility."""
 
-    id: str
+    id: Id
     status: EnvelopeStatus
 
 
@@ -89,7 +91,7 @@ class MessageSummary(Resource):
         test: sent with a test key: no provider delivers it.
     """
 
-    id: str
+    id: Id
     status: EnvelopeStatus
     reason: str | None
     lane: Lane
@@ -113,7 +115,7 @@ class MessageState(Resource):
         possible_duplicates: how many attempts were made although an earlier one may have been taken.
     """
 
-    id: str
+    id: Id
     status: EnvelopeStatus
     reason: str | None
     lane: Lane
@@ -185,7 +187,7 @@ class BulkResult(Resource):
     """What became of one message of a bulk request: `status` is 202 with an `id`, or that of its `problem`."""
 
     status: int
-    id: str | None = None
+    id: Id | None = None
     problem: Problem | None = None
 
 
@@ -272,7 +274,7 @@ class KeyState(Resource):
         last_used_at: to the minute.
     """
 
-    id: str
+    id: Id
     name: str
     project: str
     prefix: str
