@@ -5,7 +5,7 @@ from __future__ import annotations
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import access, auth, errors, health, messages
+from api import access, auth, docs, errors, health, messages, openapi, problems
 from api.state import State
 from api.waker import Waker
 from mailer import alarm, bootstrap, log
@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     state.put(app)
     access.register(app)
     errors.register(app)
-    for blueprint in (health.blueprint, messages.blueprint):
+    for blueprint in (health.blueprint, messages.blueprint, openapi.blueprint, docs.blueprint, problems.blueprint):
         app.register_blueprint(blueprint)
     auth.register(messages.blueprint.name, app)
     if hops := settings.trusted_proxies:

@@ -7,13 +7,17 @@ from pydantic_core import from_json
 
 from api import schemas, state
 from api.errors import NoSuchMessage, NotJson, WrongContentType
+from api.operation import operation
 from mailer import clock, request_id
 from mailer.client.task import build
+from mailer.message import Message
+from mailer.resource import Accepted, MessageState, Scope
 
 blueprint = flask.Blueprint("messages", __name__, url_prefix="/v1/messages")
 
 
 @blueprint.post("")
+@operation(scope=Scope.SEND, body=Message, answers={202: Accepted})
 def create() -> flask.Response:
     """Store a message and wake a worker. 202: it is our responsibility from here on."""
     here = state.current()
@@ -30,6 +34,7 @@ def create() -> flask.Response:
 
 
 @blueprint.get("/<id>")
+@operation(scope=Scope.READ, answers={200: MessageState})
 def show(id: str) -> flask.Response:
     """Answer what is known about a message."""
     found = state.current().service.view(id, project_id=flask.g.project_id)

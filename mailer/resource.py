@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -195,6 +195,20 @@ class BulkAnswer(Resource):
     """One result for each message, in the order of the request."""
 
     results: list[BulkResult]
+
+
+class Health(Resource):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Resource):
+    """Whether work can be done; a part that is not `ok` says what is wrong with it."""
+
+    status: Literal["ok", "unavailable"]
+    database: str
+    broker: str
 
 
 class Request(pydantic.BaseModel):
