@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +20,7 @@ from mailer.settings import Settings
 from mailer.store import Store
 from mailer.store.tables import metadata
 from tests.factories import fields
-
-KEY = {"Authorization": "Bearer the-key"}
-
-
-@pytest.fixture
-def app(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[flask.Flask]:
-    """Give the API as a process of its own would make it."""
-    for folder in ("messages", "control"):
-        (tmp_path / folder).mkdir()
-    for name, value in {
-        "DATABASE_URL": sqlite_url, "CELERY_BROKER_URL": "filesystem://", "MAILER_BROKER_DIR": str(tmp_path),
-        "MAILER_API_KEY": "the-key", "SENDGRID_API_KEY": "SG.k", "MAILER_MAX_BODY_BYTES": "1000000",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    parts = (bootstrap.settings, bootstrap.store, bootstrap.service)
-    for part in parts:
-        part.cache_clear()
-    yield create_app(Settings.load())
-    bootstrap.store().database.close()
-    for part in parts:
-        part.cache_clear()
-
-
-@pytest.fixture
-def client(app: flask.Flask) -> FlaskClient:
-    """Give a client of it."""
-    return app.test_client()
+from tests.unit.api.conftest import KEY
 
 
 def rows(store: Store) -> int:
@@ -79,6 +53,7 @@ def test_what_is_known_about_a_message_is_shown(client: FlaskClient) -> None:
     assert shown | {"created_at": 0, "updated_at": 0, "expires_at": 0} == {
         "id": sent.json["id"] if sent.json else None, "status": "queued", "reason": None, "lane": "transactional",
         "on_unknown": "failover", "request_id": "req-9", "created_at": 0, "updated_at": 0, "expires_at": 0,
+        "test": False, "send_at": None, "tags": [], "metadata": {},
         "next_attempt_at": None, "possible_duplicate": False, "possible_duplicates": 0, "attempts": [],
         "recipients": [
             {"email": "bob@example.com", "role": "to", "status": "queued"},
