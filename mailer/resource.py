@@ -12,7 +12,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from mailer.address import Line, Text
 from mailer.clock import rfc3339
@@ -27,7 +28,16 @@ MOST_OF_A_PAGE = 200
 # Recipients that a list shows of each message.
 SHOWN_RECIPIENTS = 10
 
+
+def _text(value: object) -> object:
+    if isinstance(value, int | bytes):
+        raise PydanticCustomError("string_type", "must be text")
+    return value
+
+
 Id = Annotated[str, Says(format="uuid")]
+# Text only: a number would be an address to ipaddress.
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_text)]
 Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json"), WithJsonSchema(MOMENT)]
 
 
@@ -274,10 +284,10 @@ class KeyRequest(Request):
     name: Annotated[Line, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     from_domains: Annotated[list[str], Field(max_length=100)] = []
-    networks: Annotated[list[IPv4Network | IPv6Network], Field(max_length=100)] = []
+    networks: Annotated[list[Network], Field(max_length=100)] = []
     rate: str | None = None
     expires_at: Moment | None = None
-    test: bool = False
+    test: pydantic.StrictBool = False
 
 
 class KeyState(Resource):

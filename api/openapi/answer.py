@@ -16,26 +16,19 @@ from api.openapi.route import Route
 
 def responses(route: Route, components: Components, routes: Iterable[Route]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield status and response of a route's successes; `routes` are all that an answer may lead to."""
-    for status, model in route.operation.answers.items():
+    unchanged = {304: None} if route.method == "GET" and route.tagged else {}
+    for status, model in {**unchanged, **route.operation.answers}.items():
         links = dict(_links(route, model, routes)) if model else {}
         located = status in {201, 202} and any(target.method == "GET" for target in _targets(route, routes))
-        tagged = status in {200, 304} and _changes(route, routes)
         yield (
             status,
             {
                 "description": _summary(model, status),
-                "headers": headers(route, status, located=located and bool(links), tagged=tagged),
+                "headers": headers(route, status, located=located and bool(links), tagged=route.tagged),
                 **({"content": _content(model, components)} if model else {}),
                 **({"links": links} if links and status < 300 else {}),
             },
         )
-
-
-def _changes(route: Route, routes: Iterable[Route]) -> bool:
-    """Tell whether a route shows something that can be changed, or kept by who asks."""
-    if 304 in route.operation.answers or route.method == "PATCH":
-        return True
-    return route.method == "GET" and any(r.path == route.path and r.method == "PATCH" for r in routes)
 
 
 def _content(model: Model, components: Components) -> dict[str, Any]:

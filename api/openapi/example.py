@@ -22,8 +22,8 @@ _LATER = "2030-01-01T09:00:00+01:00"
 _BOB = {"email": "bob@example.com", "name": "Bob"}
 _FILE = {"filename": "invoice.txt", "content_type": "text/plain", "content": "VGhhbmsgeW91Lg=="}
 _MESSAGE = {
-    "from": "Shop <shop@example.com>",
-    "to": ["Bob <bob@example.com>"],
+    "from": {"email": "shop@example.com", "name": "Shop"},
+    "to": [_BOB],
     "subject": "Your invoice",
     "text": "Thank you.",
     "html": "<p>Thank you.</p>",

@@ -55,5 +55,6 @@ def _always(route: Route, status: int) -> Iterator[str]:
         yield "Idempotency-Replayed"
     if status == 401:
         yield "WWW-Authenticate"
-    if status in {409, 429, 503}:
+    # 409: the first request under the same Idempotency-Key is still running.
+    if status in {429, 503} or (status == 409 and route.method == "POST"):
         yield "Retry-After"

@@ -64,7 +64,7 @@ def used(route: Route) -> Iterator[str]:
         yield _IDEMPOTENCY_KEY
     if route.method == "PATCH":
         yield _IF_MATCH
-    if 304 in route.operation.answers:
+    if route.method == "GET" and route.tagged:
         yield _IF_NONE_MATCH
     yield _REQUEST_ID
 

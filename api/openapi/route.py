@@ -26,12 +26,14 @@ class Route:
         endpoint: Flask's name for the view, `blueprint.view`.
         path: as OpenAPI writes it, `/v1/messages/{id}`.
         arguments: the names in the path, in order.
+        tagged: it shows or changes something that has an `ETag`: what can be changed with PATCH, or kept by who asks.
     """
 
     method: str
     path: str
     endpoint: str
     arguments: tuple[str, ...]
+    tagged: bool
     operation: Operation
     docstring: str
 
@@ -58,10 +60,12 @@ def described(rule: Rule) -> bool:
 
 def routes(app: flask.Flask) -> tuple[Route, ...]:
     """Return every route whose view says what it is, in the order in which they were registered."""
-    return tuple(route for rule in app.url_map.iter_rules() if described(rule) for route in _routes(app, rule))
+    rules = [rule for rule in app.url_map.iter_rules() if described(rule)]
+    changed = {rule.rule for rule in rules if "PATCH" in (rule.methods or ())}
+    return tuple(route for rule in rules for route in _routes(app, rule, changed=rule.rule in changed))
 
 
-def _routes(app: flask.Flask, rule: Rule) -> Iterator[Route]:
+def _routes(app: flask.Flask, rule: Rule, *, changed: bool) -> Iterator[Route]:
     said = operation.of(app, rule.endpoint)
     if said is None:
         return
@@ -71,6 +75,7 @@ def _routes(app: flask.Flask, rule: Rule) -> Iterator[Route]:
             path=_ARGUMENT.sub(r"{\1}", rule.rule),
             endpoint=rule.endpoint,
             arguments=tuple(_ARGUMENT.findall(rule.rule)),
+            tagged=304 in said.answers or (changed and method in {"GET", "PATCH"}),
             operation=said,
             docstring=inspect.getdoc(app.view_functions[rule.endpoint]) or "",
         )

@@ -36,7 +36,13 @@ EMAIL = st.builds(
     "{}@{}.example.com".format, st.from_regex(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}", fullmatch=True), _WORD
 )
 NAME = st.from_regex(r"[A-Za-z0-9.'()@\u00e4\u4e2d-]{1,20}", fullmatch=True)
-FORMATS = {"email": EMAIL, "mailbox": EMAIL | st.builds("{} <{}>".format, NAME, EMAIL)}
+FORMATS = {
+    "email": EMAIL,
+    "mailbox": EMAIL | st.builds("{} <{}>".format, NAME, EMAIL),
+    # Known to pydantic, to nobody else.
+    "ipv4network": st.builds("{}/32".format, st.ip_addresses(v=4)),
+    "ipv6network": st.builds("{}/128".format, st.ip_addresses(v=6)),
+}
 
 # By schema: what has rules beyond JSON Schema. The rest is sent as it was made.
 REPAIRS: dict[str, Callable[[Any], Any]] = {
