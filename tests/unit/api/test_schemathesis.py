@@ -89,7 +89,9 @@ def taken(case: Case[Any]) -> str:
 
 
 @pytest.mark.usefixtures("_repaired")
-def test_the_api_is_what_it_says_it_is(app: flask.Flask, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_api_is_what_it_says_it_is(
+    app: flask.Flask, url: str, record_property: Callable[[str, object], None]
+) -> None:
     # Not from its address: what it is loaded from is left out of the tests.
     schema = schemathesis.openapi.from_dict(openapi.build(app), config=schemathesis.Config(seed=1))
     schema.config.base_url = url
@@ -102,8 +104,7 @@ def test_the_api_is_what_it_says_it_is(app: flask.Flask, url: str, capsys: pytes
             pytest.fail(str(event))
         if isinstance(event, events.ScenarioFinished):
             run.take(event)
-    with capsys.disabled():
-        print(f"\nschemathesis: {run}")
+    record_property("counted", f"schemathesis: {run}")
     assert not run.wrong, "\n\n".join(f"{key}: {text}" for key, text in run.wrong.items())
     assert run.answered.keys() == {f"{route.method} {route.path}" for route in routes(app)}
     assert run.requests.keys() >= PHASES
