@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos cluster format requirements
+.PHONY: help run test lint bench chaos cluster format requirements vendor
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,7 @@ help:
 	@echo "make cluster       a RabbitMQ cluster of three nodes here, to kill nodes of; Ctrl-C stops it"
 	@echo "make format        lets ruff rewrite"
 	@echo "make requirements  compiles requirements*.txt from requirements*.in"
+	@echo "make vendor        fetches the files of the API's page, in the version of deploy/vendor, with npm"
 
 # The last line of `run` must be one exec: make passes SIGTERM on only to what its recipe runs directly.
 # The tether stops it should make itself be killed.
@@ -54,6 +55,9 @@ format: $(VENV)/.dev
 requirements: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+
+vendor: $(VENV)/.run
+	@$(BIN)/python -m deploy.vendor
 
 # Stamps: an environment is made once and brought up to date when a requirements file changes. The .pth file lets its
 # Python import mailer from any folder.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import access, auth, errors, health, keys, listing, messages, operation
+from api import access, auth, docs, errors, health, keys, listing, messages, openapi, operation, path, problems
 from api.gate import Gate
 from api.limiter import Limiter
 from api.state import State
@@ -14,6 +14,11 @@ from mailer import alarm, bootstrap, log
 from mailer.client.task import publisher
 from mailer.errors import ConfigurationError
 from mailer.settings import Settings
+
+_BLUEPRINTS = (
+    *(health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint),
+    *(openapi.blueprint, docs.blueprint, problems.blueprint),
+)
 
 
 def create_app(settings: Settings | None = None) -> flask.Flask:
@@ -41,10 +46,11 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         gate=Gate(bootstrap.intake(), settings),
     )
     state.put(app)
+    path.register(app)
     access.register(app)
     errors.register(app)
     auth.register(app)
-    for blueprint in (health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint):
+    for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     operation.require(app)
     if hops := settings.trusted_proxies:

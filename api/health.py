@@ -9,7 +9,7 @@ from api.operation import operation
 from mailer import log
 from mailer.client.task import ping
 from mailer.errors import BrokerUnavailable, StoreUnavailable
-from mailer.resource import Alive, Readiness
+from mailer.resource import Health, Readiness
 from mailer.store import migrate
 
 _log = log.get(__name__)
@@ -18,7 +18,7 @@ blueprint = flask.Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-@operation(scope=None, answers={200: Alive})
+@operation(scope=None, answers={200: Health})
 def healthz() -> flask.Response:
     """Answer while the process lives."""
     return flask.jsonify(status="ok")

@@ -42,7 +42,7 @@ def listed() -> flask.Response:
     return flask.jsonify(plain(KeyList(keys=[schemas.key(k) for k in found])))
 
 
-@blueprint.get("/<id>")
+@blueprint.get("/<id:id>")
 @operation(scope=Scope.ADMIN, answers={200: KeyState}, problems=("not-found",))
 def show(id: str) -> flask.Response:
     """Show a key of this project, without its secret."""
@@ -52,7 +52,7 @@ def show(id: str) -> flask.Response:
     return flask.jsonify(plain(schemas.key(found)))
 
 
-@blueprint.post("/<id>/revoke")
+@blueprint.post("/<id:id>/revoke")
 @operation(scope=Scope.ADMIN, answers={200: KeyState}, problems=("not-found",))
 def revoke(id: str) -> flask.Response:
     """End a key. Within seconds no process takes it any more; that cannot be undone."""

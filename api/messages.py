@@ -62,7 +62,7 @@ def bulk() -> flask.Response:
     return once.answered(state.current().intake.kept(asked) or accept.many(given, asked))
 
 
-@blueprint.get("/<id>")
+@blueprint.get("/<id:id>")
 @operation(scope=Scope.READ, answers={200: MessageState}, problems=("not-found",))
 def show(id: str) -> flask.Response:
     """Tell what is known about a message."""
@@ -72,7 +72,7 @@ def show(id: str) -> flask.Response:
     return shown.message(_render(found))
 
 
-@blueprint.patch("/<id>")
+@blueprint.patch("/<id:id>")
 @operation(
     scope=Scope.SEND,
     body=ScheduleChange,
@@ -99,7 +99,7 @@ def reschedule(id: str) -> flask.Response:
     return shown.message(answer)
 
 
-@blueprint.post("/<id>/cancel")
+@blueprint.post("/<id:id>/cancel")
 @operation(scope=Scope.SEND, answers={200: MessageState}, problems=("not-found", "too-late", "precondition-failed"))
 def cancel(id: str) -> flask.Response:
     """Cancel a message that has not been sent.
@@ -114,7 +114,7 @@ def cancel(id: str) -> flask.Response:
     return shown.message(answer)
 
 
-@blueprint.get("/<id>/attempts")
+@blueprint.get("/<id:id>/attempts")
 @operation(scope=Scope.READ, answers={200: AttemptList}, problems=("not-found",))
 def attempts(id: str) -> flask.Response:
     """List every call that was made to a provider for a message, the first first."""
@@ -124,7 +124,7 @@ def attempts(id: str) -> flask.Response:
     return flask.jsonify(plain(AttemptList(attempts=[schemas.attempt(a) for a in found.attempts])))
 
 
-@blueprint.get("/<id>/events")
+@blueprint.get("/<id:id>/events")
 @operation(scope=Scope.EVENTS, answers={200: EventList}, problems=("not-found",))
 def events(id: str) -> flask.Response:
     """Tell what happened to a message, in order of time; its present state comes last."""
@@ -136,7 +136,7 @@ def events(id: str) -> flask.Response:
     return flask.jsonify(plain(EventList(events=told)))
 
 
-@blueprint.get("/<id>/content")
+@blueprint.get("/<id:id>/content")
 @operation(scope=Scope.CONTENT, answers={200: Message}, problems=("not-found",))
 def content(id: str) -> flask.Response:
     """Return a message as it was accepted: addresses, texts, attachments."""

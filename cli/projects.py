@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import pydantic
 import typer
 from rich.table import Table
 
@@ -12,12 +13,18 @@ from mailer import bootstrap
 from mailer.client.task import is_project
 from mailer.errors import ConfigurationError
 from mailer.problem import parsed
-from mailer.resource import ProjectRules
+from mailer.resource import Domain
 
 _Name = Annotated[str, typer.Argument(help="1 to 64 of A-Z a-z 0-9 . _ -")]
 _Domains = Annotated[
     list[str] | None, typer.Option("--from-domain", help="it may send from this one and those below; none: from any")
 ]
+
+
+class Rules(pydantic.BaseModel):
+    """What holds for all keys and calls of a project."""
+
+    from_domains: list[Domain]
 
 
 def create(name: _Name, *, from_domain: _Domains = None, json: Json = False) -> None:
@@ -59,8 +66,8 @@ def listed(*, json: Json = False) -> None:
     console().print(table)
 
 
-def _rules(from_domains: list[str] | None) -> ProjectRules:
-    return parsed(ProjectRules, {"from_domains": from_domains or []})
+def _rules(from_domains: list[str] | None) -> Rules:
+    return parsed(Rules, {"from_domains": from_domains or []})
 
 
 def _said(name: str, done: str, json: bool) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BrokerUnavailable", "InvalidMessage", "Mailer", "MailerError", "ServiceError", "send_email"]
 
+# The one place: pyproject.toml and the API's description read it here.
+__version__ = "0.1.0"
+
 _HOMES = {
     "send_email": "mailer.client.task",
     "Mailer": "mailer.client",

@@ -9,8 +9,10 @@ import email_validator
 import pydantic
 from pydantic import ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
-from mailer import limits
+from mailer import limits, schema
+from mailer.schema import Says
 
 # NUL breaks databases, line breaks forge headers, and half of a surrogate pair cannot be written as UTF-8 at all.
 _NOT_IN_A_LINE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -40,9 +42,9 @@ def visible(value: str) -> str:
     return one_line(value)
 
 
-Line = Annotated[str, pydantic.AfterValidator(one_line)]
-Visible = Annotated[str, pydantic.AfterValidator(visible)]
-Text = Annotated[str, pydantic.AfterValidator(whole_text)]
+Line = Annotated[str, pydantic.AfterValidator(one_line), Says(pattern=schema.LINE)]
+Visible = Annotated[str, pydantic.AfterValidator(visible), Says(pattern=schema.VISIBLE)]
+Text = Annotated[str, pydantic.AfterValidator(whole_text), Says(pattern=schema.TEXT)]
 
 
 def _deliverable(value: str) -> str:
@@ -73,7 +75,7 @@ class Address(pydantic.BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    email: Annotated[str, pydantic.AfterValidator(_deliverable)]
+    email: Annotated[str, pydantic.AfterValidator(_deliverable), Says(format="email", maxLength=limits.ADDRESS)]
     name: Annotated[Visible, Field(min_length=1, max_length=limits.NAME)] | None = None
 
     @property
@@ -85,6 +87,19 @@ class Address(pydantic.BaseModel):
     def domain(self) -> str:
         """The part after the `@`, in lower case."""
         return self.key.rpartition("@")[2]
+
+
+# What an address may also be written as; see parse.
+AddressText = Annotated[
+    str,
+    Says(
+        pattern=schema.MAILBOX,
+        format="mailbox",
+        description="An address, alone or with a name before it in angle brackets.",
+        examples=["bob@example.com", "Bob <bob@example.com>"],
+    ),
+]
+AddressInput = TypeAliasType("AddressInput", AddressText | Address)
 
 
 def _several() -> PydanticCustomError:

@@ -11,7 +11,9 @@ import pydantic
 from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from mailer import schema
 from mailer.address import Line
+from mailer.schema import Says
 
 # Characters that turn the direction of writing: `invoice<U+202E>fdp.exe` is shown as invoiceexe.pdf. Arabic and Hebrew
 # names need none of them (Unicode TR 36).
@@ -30,11 +32,11 @@ class Attachment(pydantic.BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    filename: Annotated[Line, Field(min_length=1, max_length=255)]
+    filename: Annotated[Line, Field(min_length=1, max_length=255), Says(pattern=schema.FILENAME)]
     content_type: Annotated[str, Field(max_length=127, pattern=r"^[A-Za-z0-9_!#$&^.+-]+/[A-Za-z0-9_!#$&^.+-]+$")] = (
         "application/octet-stream"
     )
-    content: bytes
+    content: Annotated[bytes, Says(pattern=schema.BASE64, contentEncoding="base64", format=None)]
     content_id: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9._@+-]+$")] | None = None
 
     @field_validator("filename")
@@ -48,7 +50,7 @@ class Attachment(pydantic.BaseModel):
             raise PydanticCustomError("filename", "must name a file")
         return value
 
-    @field_validator("content", mode="before")
+    @field_validator("content", mode="before", json_schema_input_type=str)
     @classmethod
     def _decode(cls, value: object) -> object:
         if not isinstance(value, str):

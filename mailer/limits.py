@@ -23,6 +23,8 @@ METADATA = 4_096
 ATTACHMENTS = 100
 REPLY_TO = 10
 NAME = 255
+# RFC 3696 with its erratum 1690: a path of 256 octets, less the angle brackets.
+ADDRESS = 254
 
 # Switches of the providers' own, and what they add to a mail.
 RESERVED_PREFIXES = ("x-mailgun-", "x-smtpapi", "x-sg-")

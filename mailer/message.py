@@ -16,14 +16,23 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from mailer import limits, problem
-from mailer.address import Address, Line, Text, Visible, parse
+from mailer import limits, problem, schema
+from mailer.address import Address, AddressInput, Line, Text, Visible, parse
 from mailer.attachment import Attachment
 from mailer.delivery import Lane, OnUnknown, Role
 from mailer.errors import InvalidMessage
+from mailer.schema import Says
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
@@ -70,15 +79,29 @@ def _json_size(text: str) -> int:
 
 
 Body = Annotated[Text, Field(min_length=1)]
-HeaderName = Annotated[str, pydantic.AfterValidator(_header_name)]
+HeaderName = Annotated[
+    str, pydantic.AfterValidator(_header_name), Says(pattern=schema.header_name(), maxLength=limits.HEADER_NAME)
+]
 HeaderValue = Annotated[Visible, Field(min_length=1, max_length=limits.HEADER_VALUE)]
 MetadataKey = Annotated[Line, Field(min_length=1, max_length=64)]
-Mailbox = Annotated[Address, BeforeValidator(parse)]
-Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment), pydantic.AfterValidator(_utc)]
+_Several = (
+    AddressInput
+    | Annotated[
+        list[AddressInput],
+        Field(max_length=limits.RECIPIENTS),
+        Says(uniqueItems=True, description="An address only once."),
+    ]
+)
+Mailbox = Annotated[Address, BeforeValidator(parse, json_schema_input_type=AddressInput)]
+Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list, json_schema_input_type=_Several)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), pydantic.AfterValidator(_utc), Says(**schema.MOMENT)]
 # Later than `now` of the validation's context, where that is given.
 Ahead = Annotated[Moment, pydantic.AfterValidator(_ahead)]
-Tag = Annotated[Visible, Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$")]
+Tag = Annotated[
+    Visible,
+    Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$"),
+    Says(pattern=schema.ASCII_VISIBLE),
+]
 
 
 class Message(pydantic.BaseModel):
@@ -90,17 +113,17 @@ class Message(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     sender: Annotated[Mailbox, Field(alias="from")]
-    to: Annotated[Mailboxes, Field(min_length=1)]
+    to: Annotated[Mailboxes, Field(min_length=1), schema.Items()]
     cc: Mailboxes = ()
     bcc: Annotated[Mailboxes, Field(validate_default=True)] = ()
-    reply_to: Annotated[Mailboxes, Field(max_length=limits.REPLY_TO)] = ()
+    reply_to: Annotated[Mailboxes, Field(max_length=limits.REPLY_TO), schema.Items()] = ()
     subject: Annotated[Visible, Field(min_length=1, max_length=limits.SUBJECT)]
     text: Body | None = None
     html: Annotated[Body | None, Field(validate_default=True)] = None
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=limits.HEADERS)] = {}
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=limits.HEADERS), schema.Keys()] = {}
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=limits.ATTACHMENTS, validate_default=True)] = ()
-    tags: Annotated[tuple[Tag, ...], Field(max_length=limits.TAGS, validate_default=True)] = ()
-    metadata: dict[MetadataKey, Text] = {}
+    tags: Annotated[tuple[Tag, ...], Field(max_length=limits.TAGS, validate_default=True), Says(uniqueItems=True)] = ()
+    metadata: Annotated[dict[MetadataKey, Text], schema.Keys()] = {}
     lane: Lane = Lane.TRANSACTIONAL
     # None: what the operator chose for the lane.
     on_unknown: OnUnknown | None = None
@@ -243,6 +266,12 @@ class Message(pydantic.BaseModel):
         if expires_at is not None and send_at is not None and expires_at <= send_at:
             raise PydanticCustomError("too_early", "must be after send_at")
         return expires_at
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> schema.Words:
+        """Return the schema of what `build` takes, or of what `wire` returns."""
+        found = handler.resolve_ref_schema(handler(core))
+        return schema.as_built(found) if handler.mode == "validation" else found
 
     def recipients(self) -> Iterator[tuple[Role, Address]]:
         """Yield every recipient with its role, in the order given."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import ConfigDict, Field, PlainSerializer
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from mailer.address import Line, Text, domain
 from mailer.clock import rfc3339
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.message import Ahead, Message, Moment
 from mailer.outcome import Outcome
+from mailer.schema import MOMENT, OrElse, Says
 
 # Messages of one bulk request; of one page.
 MOST_AT_ONCE = 500
@@ -26,10 +28,26 @@ MOST_OF_A_PAGE = 200
 # Recipients that a list shows of each message.
 SHOWN_RECIPIENTS = 10
 
-Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json")]
+
+def _text(value: object) -> object:
+    if isinstance(value, int | bytes):
+        raise PydanticCustomError("string_type", "must be text")
+    return value
 
 
-Domain = Annotated[Line, Field(min_length=1, max_length=253), pydantic.AfterValidator(domain)]
+Id = Annotated[str, Says(format="uuid")]
+# Text only: a number would be an address to ipaddress.
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_text)]
+Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json"), WithJsonSchema(MOMENT)]
+
+
+# The schema is narrower than what is taken: international domains cannot be told by a pattern.
+Domain = Annotated[
+    Line,
+    Field(min_length=1, max_length=253),
+    pydantic.AfterValidator(domain),
+    Says(pattern=r"^([a-z0-9]{1,20}\.){1,3}[a-z]{3,10}$"),
+]
 
 
 class Scope(StrEnum):
@@ -51,7 +69,7 @@ class Resource(pydantic.BaseModel):
 class Accepted(Resource):
     """A message that is on disk now: from here on it is the service's responsibility."""
 
-    id: str
+    id: Id
     status: EnvelopeStatus
 
 
@@ -92,7 +110,7 @@ class MessageSummary(Resource):
         test: sent with a test key: no provider delivers it.
     """
 
-    id: str
+    id: Id
     status: EnvelopeStatus
     reason: str | None
     lane: Lane
@@ -116,7 +134,7 @@ class MessageState(Resource):
         possible_duplicates: how many attempts were made although an earlier one may have been taken.
     """
 
-    id: str
+    id: Id
     status: EnvelopeStatus
     reason: str | None
     lane: Lane
@@ -163,20 +181,6 @@ class EventList(Resource):
     events: list[Event]
 
 
-class Alive(Resource):
-    """The process lives."""
-
-    status: str
-
-
-class Readiness(Resource):
-    """Whether the service can do its work: `ok`, or what is wrong with each part."""
-
-    status: str
-    database: str
-    broker: str
-
-
 class ProblemError(Resource):
     """One wrong field: a JSON pointer into what was sent (or the name of a parameter), a code, words for a person."""
 
@@ -202,7 +206,7 @@ class BulkResult(Resource):
     """What became of one message of a bulk request: `status` is 202 with an `id`, or that of its `problem`."""
 
     status: int
-    id: str | None = None
+    id: Id | None = None
     problem: Problem | None = None
 
 
@@ -210,6 +214,20 @@ class BulkAnswer(Resource):
     """One result for each message, in the order of the request."""
 
     results: list[BulkResult]
+
+
+class Health(Resource):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Resource):
+    """Whether work can be done; a part that is not `ok` says what is wrong with it."""
+
+    status: Literal["ok", "unavailable"]
+    database: str
+    broker: str
 
 
 class Request(pydantic.BaseModel):
@@ -221,7 +239,11 @@ class Request(pydantic.BaseModel):
 class BulkRequest(Request):
     """Up to 500 different messages, stored in one transaction; each is accepted or refused for itself."""
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    # What is no message is answered in its place, and stops none of the others.
+    messages: Annotated[
+        list[Annotated[Message, OrElse("Whatever else: its result says what is wrong with it.")]],
+        Field(min_length=1, max_length=MOST_AT_ONCE),
+    ]
 
 
 class MessageQuery(Request):
@@ -260,16 +282,6 @@ class ScheduleChange(Request):
     expires_at: Ahead | None = None
 
 
-class ProjectRules(Request):
-    """What holds for all keys and calls of a project.
-
-    Attributes:
-        from_domains: the domains that it may send from, and their subdomains; none: any.
-    """
-
-    from_domains: Annotated[list[Domain], Field(max_length=100)] = []
-
-
 class KeyRequest(Request):
     """A key to be made, in the project of the key that asks.
 
@@ -285,10 +297,10 @@ class KeyRequest(Request):
     name: Annotated[Line, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     from_domains: Annotated[list[Domain], Field(max_length=100)] = []
-    networks: Annotated[list[IPv4Network | IPv6Network], Field(max_length=100)] = []
+    networks: Annotated[list[Network], Field(max_length=100)] = []
     rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")] | None = None
     expires_at: Ahead | None = None
-    test: bool = False
+    test: pydantic.StrictBool = False
 
 
 class KeyState(Resource):
@@ -299,7 +311,7 @@ class KeyState(Resource):
         last_used_at: to the minute.
     """
 
-    id: str
+    id: Id
     name: str
     project: str
     prefix: str

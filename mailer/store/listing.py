@@ -1,7 +1,7 @@
 """Queries about lists of messages: the newest first, by conditions, from a place on.
 
 Every condition has a table that is indexed by it in the order of the list (`created_at`, id). The rarest one that is
-given drives the query, the others are looked up for each of its rows: so a page costs what it shows, not what is stored.
+given drives the query, the others are looked up for each of its rows: a page costs what it shows, not what is stored.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def test_the_access_line_has_its_fields_and_no_address(app: flask.Flask, capsys:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [line] = [x for x in lines if x.get("request_id") == "req-8"]
     assert {k: line[k] for k in ("message", "method", "path", "status", "ip", "key", "level", "process")} == {
-        "message": "request", "method": "GET", "path": "/v1/messages/<id>", "status": 200, "ip": "127.0.0.1",
+        "message": "request", "method": "GET", "path": "/v1/messages/<id:id>", "status": 200, "ip": "127.0.0.1",
         "key": "bootstrap", "level": "info", "process": "web",
     }  # fmt: skip
     assert line["duration_ms"] >= 0

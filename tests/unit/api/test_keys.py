@@ -81,9 +81,11 @@ def test_every_view_asks_for_exactly_its_scope(app: flask.Flask, client: FlaskCl
     asked = 0
     for rule in app.url_map.iter_rules():
         what = operation.of(app, rule.endpoint)
+        if rule.endpoint.endswith(".static"):
+            continue
         assert what is not None
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            path = rule.rule.replace("<id>", "019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11").replace("<slug>", "not-found")
+            path = rule.rule.replace("<id:id>", "019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11").replace("<slug>", "not-found")
             if "<" in path:
                 continue
             for scope, key in keys.items():
