@@ -1,7 +1,7 @@
 """A delivery service for email: hand it over once, and it is our responsibility from then on.
 
 For applications: `send_email.delay(...)` through the broker, `Mailer(url, api_key)` and `AsyncMailer` over HTTP, each
-loaded on first use, so that importing this package costs nothing. For Django: mailer.django, for logging: mailer.handler.
+loaded on first use, so that importing this package costs nothing. For Django mailer.django, for logging mailer.handler.
 """
 
 from __future__ import annotations
