@@ -52,6 +52,13 @@ def test_a_missing_extra_is_named(missing: str, code: str, extra: str) -> None:
     assert f".[{extra}]" in said
 
 
+def test_the_command_line_needs_nothing_of_the_web() -> None:
+    absent = sorted(names(EXTRAS["server"]) - names(EXTRAS["cli"]) - {"setuptools"})
+    assert {"flask", "gunicorn", "flower"} <= set(absent)
+    program = "".join(f"sys.modules[{name!r}] = None; " for name in absent) + "import cli.app, tasks"
+    assert run_without("nothing", program) == ""
+
+
 @pytest.mark.parametrize(
     "code", ["from mailer import Mailer", "import mailer.handler", "from mailer import AsyncMailer, NotFound"]
 )
