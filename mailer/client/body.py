@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlencode
 
@@ -40,9 +39,6 @@ def query(conditions: Mapping[str, object]) -> str:
 
 
 def _plain(value: object) -> object:
-    # Before text: urlencode would write an enumeration's name of itself.
-    if isinstance(value, Enum):
-        return value.value
     return value if isinstance(value, str | int) else _encode(value)
 
 
