@@ -10,6 +10,16 @@ from mailer import log, request_id
 
 _log = log.get("api.access")
 
+# For every answer that does not say otherwise: it is for a program, and no page may use it.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
 
 def register(app: flask.Flask) -> None:
     """Give every request an id and a line in the log."""
@@ -30,8 +40,8 @@ def _leave(_: BaseException | None) -> None:
 
 def _end(response: flask.Response) -> flask.Response:
     response.headers["X-Request-ID"] = request_id.current() or ""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     request = flask.request
     _log.info(
         "request",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import access, auth, errors, health, messages
+from api import access, auth, errors, health, keys, listing, messages, operation
+from api.gate import Gate
+from api.limiter import Limiter
 from api.state import State
 from api.waker import Waker
 from mailer import alarm, bootstrap, log
@@ -31,16 +33,20 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
     state = State(
         settings=settings,
         store=bootstrap.store(),
-        service=bootstrap.service(),
+        intake=bootstrap.intake(),
+        keyring=bootstrap.keyring(),
         send_email=send_email,
         waker=Waker(send_email),
+        limiter=Limiter(settings),
+        gate=Gate(bootstrap.intake(), settings),
     )
     state.put(app)
     access.register(app)
     errors.register(app)
-    for blueprint in (health.blueprint, messages.blueprint):
+    auth.register(app)
+    for blueprint in (health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint):
         app.register_blueprint(blueprint)
-    auth.register(messages.blueprint.name, app)
+    operation.require(app)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app

@@ -1,29 +1,99 @@
-"""Who may come in: bearer keys (RFC 6750), compared in constant time."""
+"""Who may come in: bearer keys (RFC 6750), and what each may do (api/operation.py says what it takes)."""
 
 from __future__ import annotations
 
 import hmac
+from datetime import UTC, datetime
 
 import flask
 
-from api import state
-from api.errors import Unauthorized
+from api import operation, state
+from api.errors import MissingScope, NetworkNotAllowed, RateLimited, SenderNotAllowed, Unauthorized
+from api.limiter import Verdict
+from mailer.api_key import ApiKey
+from mailer.client.task import DEFAULT_PROJECT
+from mailer.message import Message
+from mailer.resource import Scope
 
-# The key of the environment; keys with names of their own come from the database.
-BOOTSTRAP_KEY = "bootstrap"
+# The key of the environment: the first one, which makes the others.
+BOOTSTRAP_KEY = ApiKey(
+    id="bootstrap",
+    project_id=DEFAULT_PROJECT,
+    name="bootstrap",
+    prefix="",
+    digest=b"",
+    test=False,
+    scopes=frozenset({Scope.ADMIN}),
+    created_at=datetime(1970, 1, 1, tzinfo=UTC),
+)
 
 
-def register(blueprint: str, app: flask.Flask) -> None:
-    """Let nobody into this blueprint without a key, before anything else is looked at."""
-    app.before_request_funcs.setdefault(blueprint, []).append(require_key)
+def register(app: flask.Flask) -> None:
+    """Let nobody in without a key where one is asked for, before anything else is looked at."""
+    app.before_request(_enter)
+    app.after_request(_show_limits)
 
 
-def require_key() -> None:
-    """Let the request in under the name of its key, or raise Unauthorized."""
+def key() -> ApiKey:
+    """Return the key of this request."""
+    found: ApiKey = flask.g.key
+    return found
+
+
+def token() -> str:
+    """Return what stands after `Bearer`; empty if nothing does."""
     scheme, _, given = flask.request.headers.get("Authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
+
+
+def may_send(message: Message) -> None:
+    """Return if the key may send this message, else raise SenderNotAllowed."""
+    domain = message.sender.domain
+    if not key().may_send_from(domain):
+        raise SenderNotAllowed(domain)
+
+
+def count(cost: int) -> None:
+    """Count a request as several; raise RateLimited if that is too many."""
+    if cost > 0:
+        verdict = state.current().limiter.count(key(), cost=cost)
+        flask.g.verdict = verdict
+        if not verdict.passed:
+            raise RateLimited(verdict.retry_after)
+
+
+def _enter() -> None:
+    # OPTIONS only says which methods there are.
+    if flask.request.method == "OPTIONS" or flask.request.endpoint is None:
+        return
+    what = operation.of(flask.current_app, flask.request.endpoint)
+    if what is None or what.scope is None:
+        return
+    found = _find(token())
+    flask.g.key, flask.g.key_name = found, found.name
+    if not found.may_be_used_from(flask.request.remote_addr):
+        raise NetworkNotAllowed
+    if not found.may(what.scope):
+        raise MissingScope(what.scope)
+    count(1)
+
+
+def _find(given: str) -> ApiKey:
     # Bytes, since compare_digest refuses text beyond ASCII; headers come as latin-1.
-    expected = state.current().settings.api_key.encode()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1", "replace"), expected):
+    first = state.current().settings.api_key.encode()
+    if hmac.compare_digest(given.encode("latin-1", "replace"), first):
+        return BOOTSTRAP_KEY
+    found = state.current().keyring.find(given)
+    if found is None:
         raise Unauthorized
-    flask.g.key_name = BOOTSTRAP_KEY
-    flask.g.project_id = "default"
+    return found
+
+
+def _show_limits(response: flask.Response) -> flask.Response:
+    """Say what is allowed and what is left (draft-ietf-httpapi-ratelimit-headers)."""
+    verdict: Verdict | None = flask.g.get("verdict")
+    if verdict is not None and verdict.quotas:
+        policies = (f'"{q.policy}";q={q.quota};w={q.window}' for q in verdict.quotas)
+        response.headers["RateLimit-Policy"] = ", ".join(policies)
+        response.headers["RateLimit"] = ", ".join(f'"{q.policy}";r={q.left};t={q.reset}' for q in verdict.quotas)
+    return response

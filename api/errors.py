@@ -1,15 +1,26 @@
-"""Errors as problem+json (RFC 9457): one table, no try in any view."""
+"""Errors as problem+json (RFC 9457): one table, no try in any view. What each means is in mailer/problem_type.py."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 import flask
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
+from api.gate import RETRY_AFTER, TooMuchWaiting
 from mailer import log, request_id
-from mailer.errors import InvalidMessage, MailerError, StoreUnavailable, StoreUncertain
+from mailer.errors import (
+    InvalidMessage,
+    InvalidRequest,
+    KeyInUse,
+    KeyReused,
+    MailerError,
+    StoreUnavailable,
+    StoreUncertain,
+    TooLate,
+)
+from mailer.problem_type import PROBLEM_TYPES
+from mailer.resource import Scope
 
 _log = log.get(__name__)
 
@@ -21,6 +32,33 @@ class Unauthorized(MailerError):
     """No key, or a wrong one."""
 
 
+class MissingScope(MailerError):
+    """The key lacks the scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"it lacks the scope {scope}")
+        self.scope = scope
+
+
+class NetworkNotAllowed(MailerError):
+    """The key may not be used from the caller's address."""
+
+
+class SenderNotAllowed(MailerError):
+    """The key may not send from this domain."""
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(f"it may not send from {domain}")
+
+
+class RateLimited(MailerError):
+    """Too many requests."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("")
+        self.retry_after = retry_after
+
+
 class NotJson(MailerError):
     """The body is not JSON."""
 
@@ -29,24 +67,49 @@ class WrongContentType(MailerError):
     """The body is not declared as JSON."""
 
 
-class NoSuchMessage(MailerError):
-    """This project has no message with this id."""
+class NotFound(MailerError):
+    """This project has nothing with this id."""
 
 
-# (status, title, detail)
-_TABLE: dict[type[Exception], tuple[int, str]] = {
-    InvalidMessage: (422, "The message is not valid"),
-    Unauthorized: (401, "A valid API key is required"),
-    NotJson: (400, "The body is not a JSON object"),
-    WrongContentType: (415, "The body must be application/json"),
-    NoSuchMessage: (404, "There is no such message"),
-    StoreUnavailable: (503, "The database is not available; nothing was stored"),
-    StoreUncertain: (503, "The database did not confirm; the message may have been stored"),
+class Stale(MailerError):
+    """It is not any more what `If-Match` says."""
+
+
+_TABLE: dict[type[Exception], str] = {
+    InvalidMessage: "invalid-message",
+    InvalidRequest: "invalid-request",
+    Unauthorized: "unauthorized",
+    MissingScope: "missing-scope",
+    NetworkNotAllowed: "network-not-allowed",
+    SenderNotAllowed: "from-not-allowed",
+    RateLimited: "rate-limited",
+    NotJson: "not-json",
+    WrongContentType: "unsupported-media-type",
+    NotFound: "not-found",
+    Stale: "precondition-failed",
+    TooLate: "too-late",
+    KeyInUse: "idempotency-key-in-use",
+    KeyReused: "idempotency-key-reused",
+    TooMuchWaiting: "backlog",
+    StoreUnavailable: "unavailable",
+    StoreUncertain: "uncertain",
 }
 
-_HEADERS: dict[int, dict[str, str]] = {
-    401: {"WWW-Authenticate": 'Bearer realm="mailer"'},
-    503: {"Retry-After": "5"},
+# Flask's and Werkzeug's own.
+_HTTP = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    500: "internal-error",
+}
+
+_HEADERS: dict[str, dict[str, str]] = {
+    "unauthorized": {"WWW-Authenticate": 'Bearer realm="mailer"'},
+    "idempotency-key-in-use": {"Retry-After": "1"},
+    "unavailable": {"Retry-After": "5"},
+    "uncertain": {"Retry-After": "5"},
+    "backlog": {"Retry-After": str(RETRY_AFTER)},
 }
 
 
@@ -59,48 +122,69 @@ def register(app: flask.Flask) -> None:
     app.register_error_handler(InternalServerError, _unexpected)
 
 
-def problem(status: int, title: str, *, detail: str | None = None, **more: Any) -> flask.Response:
+def body(error: Exception) -> dict[str, Any]:
+    """Return the problem that an error of ours is, as JSON-ready values."""
+    slug = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
+    return _body(slug, detail=_detail(error), **_more(error))
+
+
+def problem(slug: str, *, status: int | None = None, detail: str | None = None, **more: Any) -> flask.Response:
     """Return a problem+json answer with the request's id."""
-    body = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
+    response = flask.jsonify(_body(slug, status=status, detail=detail, **more))
+    response.status_code = response.get_json()["status"]
+    response.content_type = "application/problem+json"
+    response.headers.update(_HEADERS.get(slug, {}))
+    return response
+
+
+def _body(slug: str, *, status: int | None = None, detail: str | None = None, **more: Any) -> dict[str, Any]:
+    kind = PROBLEM_TYPES[slug]
+    found = {
+        "type": f"{flask.request.host_url}problems/{slug}",
+        "title": kind.title,
+        "status": status or kind.status,
         "request_id": request_id.current(),
         **more,
     }
-    if detail:
-        body["detail"] = detail
-    response = flask.jsonify(body)
-    response.status_code = status
-    response.content_type = "application/problem+json"
-    response.headers.update(_HEADERS.get(status, {}))
-    return response
+    return {**found, "detail": detail} if detail else found
 
 
 def _ours(error: Exception) -> flask.Response:
-    status, title = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
     if isinstance(error, StoreUnavailable):
         _log.error("store.unavailable", error=str(error))
-        return _uncertain(status, title, error) if isinstance(error, StoreUncertain) else problem(status, title)
-    if isinstance(error, InvalidMessage):
-        wrong = [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in error.problems]
-        return problem(status, title, detail=str(error)[:1000], errors=wrong)
-    return problem(status, title, detail=str(error) or None)
-
-
-def _uncertain(status: int, title: str, error: StoreUncertain) -> flask.Response:
-    """Name the place to look at before sending it again: there it is, or it was not stored."""
-    if error.id is None:
-        return problem(status, title)
-    response = problem(status, title, id=error.id)
-    response.headers["Location"] = flask.url_for("messages.show", id=error.id)
+    slug = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
+    response = problem(slug, detail=_detail(error), **_more(error))
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, StoreUncertain) and error.id is not None:
+        # The place to look at before sending it again: there it is, or it was not stored.
+        response.headers["Location"] = flask.url_for("messages.show", id=error.id)
     return response
+
+
+def _detail(error: Exception) -> str | None:
+    # The database's own words are no business of the caller's.
+    return None if isinstance(error, StoreUnavailable) else str(error)[:1000] or None
+
+
+def _more(error: Exception) -> dict[str, Any]:
+    """Return what a problem says beside the standard members."""
+    match error:
+        case InvalidRequest():
+            return {"errors": [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in error.problems]}
+        case TooLate():
+            return {"state": error.state}
+        case MissingScope():
+            return {"scope": error.scope}
+        case StoreUncertain() if error.id is not None:
+            return {"id": error.id}
+    return {}
 
 
 def _http(error: HTTPException) -> flask.Response:
     """Flask's and Werkzeug's own: 404, 405, 400 and the like."""
     status = error.code or 500
-    response = problem(status, HTTPStatus(status).phrase, detail=error.description)
+    response = problem(_HTTP.get(status, "bad-request"), status=status, detail=error.description)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
@@ -110,7 +194,7 @@ def _http(error: HTTPException) -> flask.Response:
 def _too_large(_: RequestEntityTooLarge) -> flask.Response:
     limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
     _drain()
-    return problem(413, "The body is too large", detail=f"at most {limit} bytes are taken")
+    return problem("too-large", detail=f"at most {limit} bytes are taken")
 
 
 def _drain() -> None:
@@ -122,4 +206,4 @@ def _drain() -> None:
 
 def _unexpected(_: InternalServerError) -> flask.Response:
     """Something we did not think of: Flask has told the log and Sentry; the caller learns nothing of the inside."""
-    return problem(500, "Something went wrong here; it has been reported")
+    return problem("internal-error")

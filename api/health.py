@@ -5,9 +5,11 @@ from __future__ import annotations
 import flask
 
 from api import state
+from api.operation import operation
 from mailer import log
 from mailer.client.task import ping
 from mailer.errors import BrokerUnavailable, StoreUnavailable
+from mailer.resource import Alive, Readiness
 from mailer.store import migrate
 
 _log = log.get(__name__)
@@ -16,12 +18,14 @@ blueprint = flask.Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
+@operation(scope=None, answers={200: Alive})
 def healthz() -> flask.Response:
     """Answer while the process lives."""
     return flask.jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
+@operation(scope=None, answers={200: Readiness, 503: Readiness})
 def readyz() -> flask.Response:
     """Answer 200 if database and broker do, else 503 with the one that is down."""
     parts = {"database": _database(), "broker": _broker()}

@@ -58,6 +58,13 @@ def operation(
     return mark
 
 
+def require(app: flask.Flask) -> None:
+    """Raise if a view does not say what it is: nobody would be asked for a key there."""
+    silent = [name for name in app.view_functions if of(app, name) is None]
+    if silent:
+        raise RuntimeError(f"these views do not say what they are: {', '.join(silent)}")
+
+
 def of(app: flask.Flask, endpoint: str | None) -> Operation | None:
     """Return what the view of an endpoint is; None where it does not say."""
     return getattr(app.view_functions.get(endpoint or ""), _ATTRIBUTE, None)

@@ -1,52 +1,58 @@
-"""What the API answers, as JSON-ready values."""
+"""From what the core knows to what the API answers (mailer/resource.py)."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from mailer.clock import rfc3339
-from mailer.ledger import Attempt, MessageView
+from mailer.api_key import ApiKey
+from mailer.ledger import Attempt, DeliveryView, MessageLine, MessageView
+from mailer.resource import AttemptState, KeyState, MessageState, MessageSummary, RecipientState
 
 
-def message(view: MessageView) -> dict[str, Any]:
-    """Return the body of `GET /v1/messages/{id}`. Times are RFC 3339 UTC."""
-    return {
-        "id": view.id,
-        "status": view.status,
-        "reason": view.reason,
-        "lane": view.lane,
-        "on_unknown": view.on_unknown,
-        "request_id": view.request_id,
-        "created_at": rfc3339(view.created_at),
-        "updated_at": rfc3339(view.updated_at),
-        "expires_at": rfc3339(view.expires_at),
-        "next_attempt_at": _time(view.next_attempt_at),
-        "possible_duplicate": view.possible_duplicates > 0,
-        "possible_duplicates": view.possible_duplicates,
-        "recipients": [{"email": r.email, "role": r.role, "status": r.status} for r in view.recipients],
-        "attempts": [_attempt(a) for a in view.attempts],
-    }
+def message(view: MessageView) -> MessageState:
+    """Return what is known about a message."""
+    return MessageState(
+        id=view.id, status=view.status, reason=view.reason, lane=view.lane, on_unknown=view.on_unknown,
+        test=view.test, request_id=view.request_id, created_at=view.created_at, updated_at=view.updated_at,
+        send_at=view.send_at, expires_at=view.expires_at, next_attempt_at=view.next_attempt_at,
+        possible_duplicate=view.possible_duplicates > 0, possible_duplicates=view.possible_duplicates,
+        tags=list(view.tags), metadata=dict(view.metadata),
+        recipients=[_recipient(r) for r in view.recipients], attempts=[attempt(a) for a in view.attempts],
+    )  # fmt: skip
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "provider": attempt.provider,
-        "started_at": rfc3339(attempt.started_at),
-        "duration_ms": attempt.duration_ms,
-        "status_code": attempt.status_code,
-        "outcome": attempt.outcome,
-        "provider_message_id": attempt.provider_message_id,
-        "error": _error(attempt),
-        "possible_duplicate": attempt.possible_duplicate,
-    }
+def summary(line: MessageLine) -> MessageSummary:
+    """Return a message as a list shows it."""
+    return MessageSummary(
+        id=line.id, status=line.status, reason=line.reason, lane=line.lane, test=line.test,
+        request_id=line.request_id, created_at=line.created_at, updated_at=line.updated_at, send_at=line.send_at,
+        provider=line.provider, recipients=[_recipient(r) for r in line.recipients],
+        recipient_count=line.recipient_count,
+    )  # fmt: skip
+
+
+def attempt(attempt: Attempt) -> AttemptState:
+    """Return one attempt."""
+    return AttemptState(
+        provider=attempt.provider, started_at=attempt.started_at, duration_ms=attempt.duration_ms,
+        status_code=attempt.status_code, outcome=attempt.outcome, provider_message_id=attempt.provider_message_id,
+        error=_error(attempt), possible_duplicate=attempt.possible_duplicate,
+    )  # fmt: skip
+
+
+def key(key: ApiKey) -> KeyState:
+    """Return a key, without its secret."""
+    return KeyState(
+        id=key.id, name=key.name, project=key.project_id, prefix=key.prefix, test=key.test,
+        scopes=sorted(key.scopes), from_domains=list(key.from_domains), networks=[str(n) for n in key.networks],
+        rate=key.rate, created_at=key.created_at, expires_at=key.expires_at, revoked_at=key.revoked_at,
+        last_used_at=key.last_used_at,
+    )  # fmt: skip
+
+
+def _recipient(recipient: DeliveryView) -> RecipientState:
+    return RecipientState(email=recipient.email, role=recipient.role, status=recipient.status)
 
 
 def _error(attempt: Attempt) -> str | None:
     if attempt.error_code is None:
         return None
     return f"{attempt.error_code}: {attempt.error}" if attempt.error else attempt.error_code
-
-
-def _time(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import flask
 
+from api.gate import Gate
+from api.limiter import Limiter
 from api.waker import Waker
 from mailer.client.task import SendEmail
-from mailer.service import Service
+from mailer.intake import Intake
+from mailer.keyring import Keyring
 from mailer.settings import Settings
 from mailer.store import Store
 
@@ -19,9 +22,12 @@ class State:
 
     settings: Settings
     store: Store
-    service: Service
+    intake: Intake
+    keyring: Keyring
     send_email: SendEmail
     waker: Waker
+    limiter: Limiter
+    gate: Gate
 
     def put(self, app: flask.Flask) -> None:
         """Make this the state of `app`."""

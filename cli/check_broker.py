@@ -65,7 +65,7 @@ def _topology(look: Look) -> Finding:
         )  # fmt: skip
     depths = ", ".join(f"{q.name} {q.messages}" for q in seen)
     if deaf := [q.name for q in seen if q.consumers == 0 and q.messages > 0 and q.name != DEAD_QUEUE]:
-        return warning("topology", f"nobody listens to {', '.join(deaf)} ({depths})", "start its workers (Procfile)")
+        return failed("topology", f"nobody listens to {', '.join(deaf)} ({depths})", "start its workers (Procfile)")
     return ok("topology", f"{len(seen)} queues as declared ({depths})")
 
 

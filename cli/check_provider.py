@@ -54,7 +54,9 @@ class Providers:
         self._note(name, response, middle=asked + timedelta(seconds=took / 2))
         wrong = provider.diagnose(response)
         if wrong is not None:
-            return failed(title, wrong, "correct it; mails go through the other provider meanwhile, if there is one")
+            return failed(
+                title, wrong, "correct it, or wait if it is an outage; the other provider carries mails meanwhile"
+            )
         return ok(title, f"takes our key ({took * 1000:.0f} ms)")
 
     def _note(self, name: str, response: HttpResponse, *, middle: datetime) -> None:

@@ -56,9 +56,13 @@ def choose(environ: Mapping[str, str], var: Path, *, tell: Callable[[str], None]
 
 
 def _given(url: str) -> Broker:
-    parts = urlsplit(url)
-    where = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    where = " ".join(_where(address) for address in url.split(";"))
     return Broker(url=url, label=f"{where} (CELERY_BROKER_URL)")
+
+
+def _where(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
 
 
 def _node(var: Path, tell: Callable[[str], None]) -> Broker:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy.local import rabbitmq
 from deploy.local.cluster import RabbitCluster
-from deploy.local.error import LocalError
+from deploy.local.error import DidNotStartError, LocalError
 from deploy.local.rabbitmq import RabbitNode
 from deploy.make import Make
 
@@ -69,8 +69,13 @@ def _run(base: Path, make: Make) -> None:
 def _bring_back(node: RabbitNode) -> None:
     print(f"{node.name} is dead; it comes back in {AWAY:g} seconds ...", flush=True)
     time.sleep(AWAY)
-    node.start()
-    print(f"{node.name} is back: {_line(node)}", flush=True)
+    try:
+        node.start()
+    except DidNotStartError:
+        # Somebody killed it again; the other two go on, and it gets its next try.
+        print(f"{node.name} did not come back", flush=True)
+    else:
+        print(f"{node.name} is back: {_line(node)}", flush=True)
 
 
 def _guide(cluster: RabbitCluster) -> str:

@@ -75,6 +75,8 @@ class Environment:
         """What another terminal needs, for `set -a; . FILE; set +a`. Holds keys: mode 0600."""
         known = self.whole
         lines = [f"{name}={shlex.quote(known[name])}\n" for name in FOR_CLIENTS if known.get(name)]
+        # So that `python` is the one that has everything installed.
+        lines.append(f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
         secret.write(path, f"# Written by make run in {ROOT}; sourced by a shell.\n" + "".join(lines))
 
 

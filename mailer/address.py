@@ -55,6 +55,14 @@ def _deliverable(value: str) -> str:
     return found.ascii_email or found.normalized
 
 
+def domain(value: str) -> str:
+    """Return a domain in its ASCII form, in lower case, or raise."""
+    try:
+        return email_validator.validate_email(f"a@{value}", check_deliverability=False).ascii_domain
+    except email_validator.EmailNotValidError:
+        raise PydanticCustomError("domain", "is not a domain") from None
+
+
 class Address(pydantic.BaseModel):
     """One mailbox.
 

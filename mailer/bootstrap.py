@@ -13,6 +13,8 @@ from mailer.desk import Desk
 from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.http import HttpTransport
 from mailer.inquiry import Inquirer
+from mailer.intake import Intake
+from mailer.keyring import Keyring
 from mailer.policy import Policy
 from mailer.ports import Provider
 from mailer.providers import registry
@@ -24,6 +26,7 @@ from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
 from mailer.store.desk import Records
+from mailer.store.intake import IntakeStore
 
 # The whole of a question to a provider what became of a mail.
 INQUIRY_SECONDS = 5.0
@@ -56,6 +59,20 @@ def desk() -> Desk:
     """Return the operator's use cases of this process; they need no provider."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
     return Desk(records=Records(store().database), task=publisher(settings()), clock=now)
+
+
+@cache
+def intake() -> Intake:
+    """Return the use cases of the HTTP API of this process."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Intake(store=IntakeStore(store().database), service=service(), clock=now)
+
+
+@cache
+def keyring() -> Keyring:
+    """Return the API keys; they need no provider."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Keyring(store=IntakeStore(store().database), clock=now)
 
 
 def build(settings: Settings, store: Store) -> Service:

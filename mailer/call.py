@@ -24,6 +24,7 @@ def make(
     transport: Transport,
     clock: Callable[[], datetime],
     latest: datetime,
+    test: bool = False,
     timer: Callable[[], float] = time.monotonic,
 ) -> tuple[Attempt, ProviderError | None]:
     """Send the request; return the attempt with its outcome, and the error unless it was accepted.
@@ -37,7 +38,7 @@ def make(
         if clock() > latest:
             raise TemporarilyRefused("late_start")
         response = transport.send(request)
-        receipt = _receipt(provider, response, now=clock())
+        receipt = _receipt(provider, response, test=test, now=clock())
     except ProviderError as failure:
         error = failure
         wait = failure.retry_after
@@ -59,9 +60,9 @@ def make(
     return replace(attempt, duration_ms=round((timer() - begun) * 1000)), error
 
 
-def _receipt(provider: Provider, response: HttpResponse, *, now: datetime) -> Receipt:
+def _receipt(provider: Provider, response: HttpResponse, *, test: bool, now: datetime) -> Receipt:
     try:
-        return provider.receipt(response, now=now)
+        return provider.receipt(response, test=test, now=now)
     except ProviderError:
         raise
     except Exception as fault:

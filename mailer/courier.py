@@ -154,6 +154,7 @@ class Courier:
             id=work.id,
             project_id=work.project_id,
             request_id=work.request_id,
+            created_at=work.created_at,
             route=work.route,
             seen=len(work.attempts),
             attempt=attempt,
@@ -165,7 +166,13 @@ class Courier:
         # A call that began later would still run when its lease is over.
         latest = attempt.lease_until - timedelta(seconds=self.terms.call_seconds)
         done, error = call.make(
-            attempt, request, provider=provider, transport=self.transport, clock=self.clock, latest=latest
+            attempt,
+            request,
+            provider=provider,
+            transport=self.transport,
+            clock=self.clock,
+            latest=latest,
+            test=work.test,
         )
         now = self.clock()
         until = now + timedelta(seconds=self.terms.breaker_seconds)

@@ -62,6 +62,9 @@ class EnvelopeInput(StrEnum):
     GIVE_UP = "give_up"  # no call will follow and some attempt is unknown
     FAIL = "fail"  # refused for good, or nobody left to ask
     EXPIRE = "expire"  # expires_at has passed and nothing is unknown
+    CANCEL = "cancel"  # its application does not want it sent any more
+    SCHEDULE = "schedule"  # its application wants it sent later than now
+    RELEASE = "release"  # its application wants it sent now after all
     REPLAY = "replay"  # it was at rest without a yes, and a person wants it sent after all
 
 
@@ -109,6 +112,13 @@ _MOVES: dict[tuple[EnvelopeStatus, EnvelopeInput], EnvelopeStatus] = {
     (_S.SENDING, _I.EXPIRE): _S.EXPIRED,
     (_S.QUEUED, _I.EXPIRE): _S.EXPIRED,
     (_S.SCHEDULED, _I.EXPIRE): _S.EXPIRED,
+    # The store lets these pass only where no call has been made that may have succeeded.
+    (_S.QUEUED, _I.CANCEL): _S.CANCELED,
+    (_S.SCHEDULED, _I.CANCEL): _S.CANCELED,
+    (_S.QUEUED, _I.SCHEDULE): _S.SCHEDULED,
+    (_S.SCHEDULED, _I.SCHEDULE): _S.SCHEDULED,
+    (_S.QUEUED, _I.RELEASE): _S.QUEUED,
+    (_S.SCHEDULED, _I.RELEASE): _S.QUEUED,
     # The only way out of a final state, and a person's decision. The store leaves out an `unknown` that waits for news.
     (_S.FAILED, _I.REPLAY): _S.QUEUED,
     (_S.UNKNOWN, _I.REPLAY): _S.QUEUED,

@@ -2,8 +2,12 @@
 
 MailerError
 ├── ConfigurationError        a setting is missing or wrong; names it
-├── InvalidMessage            the message breaks a rule; carries every problem at once
+├── InvalidRequest            what was asked for breaks a rule; carries every problem at once
+│   └── InvalidMessage        the message does
 ├── Conflict                  the id is taken by another message
+├── TooLate                   a worker has taken the message already
+├── KeyInUse                  the first request with this Idempotency-Key is still running
+├── KeyReused                 this Idempotency-Key belongs to another request
 ├── StoreUnavailable          the database did not answer: nothing was stored
 │   └── StoreUncertain        it did not answer a commit: nobody knows whether that was stored
 ├── BrokerUnavailable         the broker did not confirm: nobody was woken
@@ -50,11 +54,11 @@ class Problem:
     code: str
 
 
-class InvalidMessage(MailerError, ValueError):
-    """The message breaks one or more rules.
+class InvalidRequest(MailerError, ValueError):
+    """What was asked for breaks one or more rules.
 
     Attributes:
-        problems: every wrong field, in the order of the message's fields; at least one.
+        problems: every wrong field, in the order of the fields; at least one.
     """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
@@ -62,8 +66,32 @@ class InvalidMessage(MailerError, ValueError):
         self.problems = problems
 
 
+class InvalidMessage(InvalidRequest):
+    """The message breaks one or more rules."""
+
+
 class Conflict(MailerError):
     """This id already belongs to a message with other content; the new one was not stored."""
+
+
+class TooLate(MailerError):
+    """What was to be changed has been taken by a worker, or is over; nothing was changed.
+
+    Attributes:
+        state: the message's.
+    """
+
+    def __init__(self, text: str, *, state: str) -> None:
+        super().__init__(text)
+        self.state = state
+
+
+class KeyInUse(MailerError):
+    """The first request with this Idempotency-Key is still running."""
+
+
+class KeyReused(MailerError):
+    """This Idempotency-Key belongs to another request."""
 
 
 class StoreUnavailable(MailerError):

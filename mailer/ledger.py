@@ -33,6 +33,40 @@ class Submission:
     created_at: datetime
     expires_at: datetime
     wake_at: datetime
+    test: bool = False
+
+    @property
+    def status(self) -> EnvelopeStatus:
+        """What it is stored as."""
+        return EnvelopeStatus.SCHEDULED if self.message.send_at else EnvelopeStatus.QUEUED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """A request that is to be done once, however often it is made.
+
+    Attributes:
+        key: its Idempotency-Key, a name within the project.
+        fingerprint: of method, path and body; SHA-256, hex.
+    """
+
+    project_id: str
+    key: str
+    fingerprint: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request was answered with: HTTP status and JSON body.
+
+    Attributes:
+        replayed: whether this was kept from the first time.
+    """
+
+    status: int
+    body: Mapping[str, Any]
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +110,13 @@ class Work:
     lane: Lane
     on_unknown: OnUnknown
     status: EnvelopeStatus
+    created_at: datetime
     route: tuple[str, ...]
     attempt_id: str | None
     next_attempt_at: datetime | None
     wake_at: datetime | None
     expires_at: datetime
+    test: bool
     message: Message
     recipients: tuple[Recipient, ...]
     attempts: tuple[Attempt, ...]
@@ -108,6 +144,7 @@ class Claim:
     """The atomic move of an envelope from queued to sending, with the attempt that it is for.
 
     Attributes:
+        created_at: when the message was accepted.
         seen: how many attempts there were when this was decided; if there are more by now, the claim fails.
         probes: breakers past their time that this call tries out; if another mail does so already, the claim fails.
     """
@@ -115,6 +152,7 @@ class Claim:
     id: str
     project_id: str
     request_id: str
+    created_at: datetime
     route: tuple[str, ...]
     seen: int
     attempt: Attempt
@@ -238,11 +276,98 @@ class MessageView:
     status: EnvelopeStatus
     lane: Lane
     on_unknown: OnUnknown
+    test: bool
     created_at: datetime
     updated_at: datetime
+    send_at: datetime | None
     expires_at: datetime
     next_attempt_at: datetime | None
     reason: str | None
     possible_duplicates: int
+    tags: tuple[str, ...]
+    metadata: Mapping[str, str]
     recipients: tuple[DeliveryView, ...]
     attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLine:
+    """A message as a list shows it.
+
+    Attributes:
+        recipients: the first few.
+        recipient_count: how many there are in all.
+        provider: who was called last; None before the first attempt.
+    """
+
+    id: str
+    status: EnvelopeStatus
+    reason: str | None
+    lane: Lane
+    test: bool
+    request_id: str
+    created_at: datetime
+    updated_at: datetime
+    send_at: datetime | None
+    provider: str | None
+    recipients: tuple[DeliveryView, ...]
+    recipient_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in a list of messages: after this one, which is older than those before it."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which messages a list shows, the newest first; every condition that is given holds.
+
+    Attributes:
+        since: accepted at or after.
+        until: accepted before.
+        after: the last one of the page before.
+    """
+
+    project_id: str
+    status: EnvelopeStatus | None = None
+    recipient: str | None = None
+    tag: str | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    metadata_key: str | None = None
+    metadata_value: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: Place | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """What is to be changed of a message that nobody has taken yet.
+
+    Attributes:
+        note: what is written down about it: kind and detail.
+        times: its new send_at and expires_at; None: they stay.
+    """
+
+    input: EnvelopeInput
+    note: tuple[str, str]
+    times: tuple[datetime | None, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for a worker in one lane.
+
+    Attributes:
+        oldest_at: since when the longest waiting has been; None: nothing waits.
+        depth: messages in the lane's queue when the sweep last looked.
+    """
+
+    oldest_at: datetime | None
+    depth: int

@@ -50,6 +50,13 @@ def _utc(value: datetime) -> datetime:
         raise PydanticCustomError("time", "is no time in UTC") from None
 
 
+def _ahead(moment: datetime, info: ValidationInfo) -> datetime:
+    now = (info.context or {}).get("now")
+    if now is not None and moment <= now:
+        raise PydanticCustomError("past", "is in the past")
+    return moment
+
+
 def _header_name(name: str) -> str:
     if len(name) > limits.HEADER_NAME or not _HEADER_NAME.fullmatch(name):
         raise PydanticCustomError("header_name", "is not an ASCII header name")
@@ -69,6 +76,8 @@ MetadataKey = Annotated[Line, Field(min_length=1, max_length=64)]
 Mailbox = Annotated[Address, BeforeValidator(parse)]
 Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), pydantic.AfterValidator(_utc)]
+# Later than `now` of the validation's context, where that is given.
+Ahead = Annotated[Moment, pydantic.AfterValidator(_ahead)]
 Tag = Annotated[Visible, Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$")]
 
 
@@ -95,8 +104,8 @@ class Message(pydantic.BaseModel):
     lane: Lane = Lane.TRANSACTIONAL
     # None: what the operator chose for the lane.
     on_unknown: OnUnknown | None = None
-    send_at: Moment | None = None
-    expires_at: Moment | None = None
+    send_at: Ahead | None = None
+    expires_at: Ahead | None = None
 
     @classmethod
     def build(cls, fields: Mapping[str, object], *, now: datetime | None = None) -> Message:
@@ -226,14 +235,6 @@ class Message(pydantic.BaseModel):
         if len(json.dumps(metadata, ensure_ascii=False).encode()) > limits.METADATA:
             raise PydanticCustomError("too_large", f"may have {limits.METADATA} bytes as JSON")
         return metadata
-
-    @field_validator("send_at", "expires_at")
-    @classmethod
-    def _in_the_future(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
-        now = (info.context or {}).get("now")
-        if moment is not None and now is not None and moment <= now:
-            raise PydanticCustomError("past", "is in the past")
-        return moment
 
     @field_validator("expires_at")
     @classmethod

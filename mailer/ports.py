@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar, Protocol
 
 from mailer.address import Address
+from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane, Role
 from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
@@ -23,6 +24,7 @@ class Envelope:
         message: the content and the addresses, as accepted.
         recipients: who gets it through this call.
         request_id: of the HTTP request or task that brought the message in.
+        test: to be checked by the provider like any other, and delivered to nobody.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Envelope:
     message: Message
     recipients: tuple[Recipient, ...]
     request_id: str
+    test: bool = False
 
     @classmethod
     def of_work(cls, work: Work, *, attempt_id: str) -> Envelope:
@@ -42,6 +45,7 @@ class Envelope:
             message=work.message,
             recipients=work.recipients,
             request_id=work.request_id,
+            test=work.test,
         )
 
     def of(self, role: Role) -> list[Address]:
@@ -115,8 +119,8 @@ class Provider(Protocol):
         """Return the request that sends this envelope."""
         ...
 
-    def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
-        """Return the receipt if the answer is the documented yes.
+    def receipt(self, response: HttpResponse, *, test: bool, now: datetime) -> Receipt:
+        """Return the receipt if the answer is the documented yes; to a test mail it may be another.
 
         Raises:
             ProviderError: the subclass says what is known about the mail.
@@ -174,6 +178,18 @@ class Store(Protocol):
 
     def submit(self, submissions: Sequence[Submission]) -> dict[str, str]:
         """Store messages; id to the fingerprint of what is stored under it."""
+        ...
+
+    def forget_answers(self, *, now: datetime, limit: int) -> int:
+        """Delete kept answers that are too old; how many."""
+        ...
+
+    def note(self, id: str, *, note_id: str, kind: str, detail: str, now: datetime) -> None:
+        """Write down what happened to an envelope, once."""
+        ...
+
+    def project(self, id: str) -> Project | None:
+        """Return a project."""
         ...
 
     def load(self, ids: Sequence[str]) -> dict[str, Work]:

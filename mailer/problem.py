@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic_core import ErrorDetails
 
-from mailer.errors import Problem
+from mailer.errors import InvalidRequest, Problem
+
+M = TypeVar("M", bound=pydantic.BaseModel)
 
 _WORDS = {
     "missing": "is required",
@@ -35,6 +38,18 @@ _LENGTHS = {"string_too_short", "string_too_long"}
 def escape(token: str) -> str:
     """Return one reference token of a JSON pointer (RFC 6901 section 3)."""
     return token.replace("~", "~0").replace("/", "~1")
+
+
+def parsed(model: type[M], given: Mapping[str, object], **options: Any) -> M:
+    """Return what was given as a model; a text where a number is wanted counts as one.
+
+    Raises:
+        InvalidRequest: names every wrong field.
+    """
+    try:
+        return model.model_validate(given, **options)
+    except pydantic.ValidationError as error:
+        raise InvalidRequest(problems(error, given)) from None
 
 
 def problems(error: pydantic.ValidationError, given: Mapping[str, object]) -> tuple[Problem, ...]:

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import ConfigDict, Field, PlainSerializer
 
-from mailer.address import Line, Text
+from mailer.address import Line, Text, domain
 from mailer.clock import rfc3339
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
-from mailer.message import Message, Moment
+from mailer.message import Ahead, Message, Moment
 from mailer.outcome import Outcome
 
 # Messages of one bulk request; of one page.
@@ -27,6 +27,9 @@ MOST_OF_A_PAGE = 200
 SHOWN_RECIPIENTS = 10
 
 Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json")]
+
+
+Domain = Annotated[Line, Field(min_length=1, max_length=253), pydantic.AfterValidator(domain)]
 
 
 class Scope(StrEnum):
@@ -160,6 +163,20 @@ class EventList(Resource):
     events: list[Event]
 
 
+class Alive(Resource):
+    """The process lives."""
+
+    status: str
+
+
+class Readiness(Resource):
+    """Whether the service can do its work: `ok`, or what is wrong with each part."""
+
+    status: str
+    database: str
+    broker: str
+
+
 class ProblemError(Resource):
     """One wrong field: a JSON pointer into what was sent (or the name of a parameter), a code, words for a person."""
 
@@ -239,8 +256,8 @@ class ScheduleChange(Request):
         expires_at: when to stop trying.
     """
 
-    send_at: Moment | None = None
-    expires_at: Moment | None = None
+    send_at: Ahead | None = None
+    expires_at: Ahead | None = None
 
 
 class KeyRequest(Request):
@@ -257,10 +274,10 @@ class KeyRequest(Request):
 
     name: Annotated[Line, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
-    from_domains: Annotated[list[str], Field(max_length=100)] = []
+    from_domains: Annotated[list[Domain], Field(max_length=100)] = []
     networks: Annotated[list[IPv4Network | IPv6Network], Field(max_length=100)] = []
-    rate: str | None = None
-    expires_at: Moment | None = None
+    rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")] | None = None
+    expires_at: Ahead | None = None
     test: bool = False
 
 

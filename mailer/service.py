@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 from mailer import ids, log
 from mailer.alarm import Alarm
+from mailer.api_key import covers
 from mailer.burial import Burial, Letter
 from mailer.courier import Courier
 from mailer.delivery import Lane, OnUnknown
-from mailer.errors import Conflict, StoreUnavailable, StoreUncertain
+from mailer.errors import Conflict, InvalidMessage, Problem, StoreUnavailable, StoreUncertain
 from mailer.ledger import Due, MessageView, Submission, Sweep
 from mailer.message import Message
 from mailer.policy import Policy
@@ -19,6 +21,9 @@ from mailer.ports import Store
 from mailer.step import Step
 
 _log = log.get(__name__)
+
+# A message may be scheduled for the last day that a calendar knows.
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,32 +59,65 @@ class Service:
         self._alarm = alarm
         self._clock = clock
 
-    def submit(self, message: Message, *, project_id: str, request_id: str, id: str | None = None) -> str:
-        """Store a message, queued, and return its id. When this returns, the message is our responsibility.
-
-        Submitting the same message under the same id again changes nothing.
-
-        Raises:
-            Conflict: the id belongs to another message.
-            StoreUnavailable: nothing was stored.
-            StoreUncertain: the database did not confirm; it may have been stored, under the error's id.
-        """
+    def draft(
+        self, message: Message, *, project_id: str, request_id: str, id: str | None = None, test: bool = False
+    ) -> Submission:
+        """Return what is to be stored of a message that is accepted now."""
         now = self._clock()
-        deadline = now + timedelta(seconds=self._defaults.deadline(message.lane))
-        submission = Submission(
+        return Submission(
             id=id or ids.new(),
             project_id=project_id,
             request_id=request_id,
             message=message,
             on_unknown=message.on_unknown or self._defaults.on_unknown(message.lane),
             created_at=now,
-            expires_at=message.expires_at or deadline,
-            wake_at=self._policy.wake_at(now),
+            expires_at=message.expires_at or self.expiry(message.send_at or now, message.lane),
+            # One that is to be sent later is woken by the sweep, at its time.
+            wake_at=message.send_at or self._policy.wake_at(now),
+            test=test,
         )
+
+    def expiry(self, since: datetime, lane: Lane) -> datetime:
+        """Return until when a message of a lane is tried that does not say itself."""
+        try:
+            return since + timedelta(seconds=self._defaults.deadline(lane))
+        except OverflowError:
+            return _END_OF_TIME
+
+    def submit(self, message: Message, *, project_id: str, request_id: str, id: str | None = None) -> str:
+        """Store a message and return its id. When this returns, the message is our responsibility.
+
+        Submitting the same message under the same id again changes nothing.
+
+        Raises:
+            Conflict: the id belongs to another message, which has a note about it now.
+            InvalidMessage: the project may not send from this domain.
+            StoreUnavailable: nothing was stored.
+            StoreUncertain: the database did not confirm; it may have been stored, under the error's id.
+        """
+        self._may_send(message, project_id)
+        submission = self.draft(message, project_id=project_id, request_id=request_id, id=id)
         if self._stored(submission) != message.fingerprint:
-            self._alarm("envelope.conflict", envelope_id=submission.id, request_id=request_id)
-            raise Conflict(f"id {submission.id} belongs to another message")
+            self._contradict(submission)
         return submission.id
+
+    def _may_send(self, message: Message, project_id: str) -> None:
+        project = self._store.project(project_id)
+        if project is not None and not covers(project.from_domains, message.sender.domain):
+            why = f"project {project_id} may not send from {message.sender.domain}"
+            raise InvalidMessage((Problem("/from", why, "from_not_allowed"),))
+
+    def _contradict(self, second: Submission) -> NoReturn:
+        """Write down on the first message that another one came under its id; nobody sends that."""
+        self._store.note(
+            second.id,
+            note_id=ids.derived(f"{second.id} {second.message.fingerprint}"),
+            kind="conflict",
+            detail=f"request {second.request_id} brought another message under this id; it was not sent",
+            now=self._clock(),
+        )
+        self._alarm("envelope.conflict", envelope_id=second.id, request_id=second.request_id)
+        raise Conflict(f"id {second.id} belongs to another message")
 
     def _stored(self, submission: Submission) -> str:
         """Store it and return the fingerprint of what is stored under its id."""
@@ -121,6 +159,10 @@ class Service:
         Burial(store=self._store, submit=self.submit, policy=self._policy, alarm=self._alarm, clock=self._clock).bury(
             letter
         )
+
+    def forget_answers(self, *, limit: int) -> int:
+        """Delete up to `limit` answers that were kept for an Idempotency-Key and are too old; return how many."""
+        return self._store.forget_answers(now=self._clock(), limit=limit)
 
     def replay_spool(self) -> int:
         """Store the outcomes that the database could not take when they came; return how many.

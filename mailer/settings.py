@@ -57,6 +57,16 @@ class Settings:
     log_level: str = _setting("MAILER_LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR"))
     # How many proxies stand in front of the API and may be believed about the caller's address.
     trusted_proxies: int = _setting("MAILER_TRUSTED_PROXIES", 0)
+    # How often a key without a rate of its own may ask; how often all of them together; empty: no limit.
+    rate_key: str = _setting("MAILER_RATE_KEY", "6000/minute")
+    rate_global: str = _setting("MAILER_RATE_GLOBAL", "")
+    # Where requests are counted: memory:// (each process of the API for itself) or redis://...
+    rate_storage: str = _setting("MAILER_RATE_STORAGE", "memory://", secret=True)
+    # Beyond that the API refuses more instead of promising what it cannot keep; 0: no limit.
+    backlog_seconds_bulk: float = _setting("MAILER_BACKLOG_SECONDS_BULK", 14_400.0)
+    backlog_depth_bulk: int = _setting("MAILER_BACKLOG_DEPTH_BULK", 1_000_000)
+    backlog_seconds_transactional: float = _setting("MAILER_BACKLOG_SECONDS_TRANSACTIONAL", 43_200.0)
+    backlog_depth_transactional: int = _setting("MAILER_BACKLOG_DEPTH_TRANSACTIONAL", 5_000_000)
     max_body_bytes: int = _setting("MAILER_MAX_BODY_BYTES", 36_000_000)
     routing: str = _setting("MAILER_ROUTING", "failover")
     connect_timeout: float = _setting("MAILER_CONNECT_TIMEOUT", 5.0, least=0.1)
@@ -123,6 +133,12 @@ class Settings:
     def on_unknown(self, lane: Lane) -> OnUnknown:
         """What happens to a message of this lane that does not say itself when a provider leaves us in the dark."""
         return OnUnknown((self.on_unknown_bulk if lane is Lane.BULK else self.on_unknown_transactional).lower())
+
+    def backlog(self, lane: Lane) -> tuple[float, int]:
+        """Seconds that the oldest of a lane may wait, and messages that may, before more are refused; 0: no limit."""
+        if lane is Lane.BULK:
+            return self.backlog_seconds_bulk, self.backlog_depth_bulk
+        return self.backlog_seconds_transactional, self.backlog_depth_transactional
 
     @property
     def broker_retries(self) -> int:

@@ -28,7 +28,7 @@ class Workers(Celery):
         return self.subclass_with_self("tasks.worker:Worker")
 
 
-app = Workers("tasks", events="tasks.heartbeat:Events")
+app = Workers("tasks", events="tasks.heartbeat:Events", control="tasks.control:Control")
 app.config_from_object("celeryconfig")
 
 

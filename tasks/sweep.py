@@ -46,6 +46,7 @@ def _sweep(begun: float) -> str:
     length = max(settings.sweep_interval * 0.8, 1)
     woken = sum(_wake_lane(lane, waiting, begun + length * _SHARES[lane]) for lane in Lane)
     buried = dead.bury(until=begun + length)
+    service.forget_answers(limit=settings.sweep_batch)
     seconds = round(time.monotonic() - begun, 3)
     done = service.note_sweep(seconds=seconds, woken=woken, buried=buried, depths=waiting)
     oldest = (done.ran_at - done.left.oldest_at).total_seconds() if done.left.oldest_at else 0

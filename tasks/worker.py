@@ -7,6 +7,7 @@ import time
 import celery.apps.worker
 import kombu
 from celery.worker import consumer, state
+from celery.worker.consumer.delayed_delivery import DelayedDelivery
 
 from mailer import http, log
 
@@ -35,8 +36,29 @@ class Worker(celery.apps.worker.Worker):
                 cut_at = end
 
 
+class Delays(DelayedDelivery):
+    """Celery's step that declares where delayed tasks wait: once, through whichever address answers.
+
+    Its own goes through every address by itself, and waits 15 seconds for each node that is dead. All of them are one
+    cluster.
+    """
+
+    name = "Delays"
+
+    def _validate_broker_urls(self, broker_urls: str) -> set[str]:
+        return {broker_urls}
+
+
 class Consumer(consumer.Consumer):
     """A consumer that gives what it cannot read to the dead queue, where somebody accounts for it."""
+
+    class Blueprint(consumer.Consumer.Blueprint):
+        """Celery's steps, with one of ours."""
+
+        default_steps = tuple(
+            "tasks.worker:Delays" if step.endswith(":DelayedDelivery") else step
+            for step in consumer.Consumer.Blueprint.default_steps
+        )
 
     def on_decode_error(self, message: kombu.Message, exc: Exception) -> None:
         """Reject a message in a form that is not ours; Celery would acknowledge it."""

@@ -28,6 +28,8 @@ from mailer.message import Message
 from mailer.settings import QUEUES, SEND_TASK, Settings
 
 DEFAULT_PROJECT = "default"
+# The longest idempotency key.
+KEY_LENGTH = 255
 
 _STORED = frozenset({"id", "lane", "hops"})
 _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -52,7 +54,9 @@ class SendEmail(celery.Task):
     ) -> Any:
         """Publish the call and return its result handle, whose `id` is the message's id.
 
-        When this returns, the broker's durable queue has confirmed it.
+        When this returns, the broker's durable queue has confirmed it. With an `idempotency_key` the id is derived from
+        project and key: a repeat names the same mail, which is sent once. Another message under the same key is not
+        sent; it is noted on the first one, with an alarm.
 
         Raises:
             InvalidMessage: one or more fields are wrong; nothing was published.
@@ -63,6 +67,8 @@ class SendEmail(celery.Task):
         # A worker that publishes its call again (a retry) has accepted it: what has expired meanwhile is its matter.
         now = clock.now() if self.request.called_directly else None
         call = dict(kwargs or {})
+        if (key := call.pop("idempotency_key", None)) is not None:
+            task_id = _named_by(key, call.get("project", DEFAULT_PROJECT), given=task_id)
         call = call if names_stored(call) else _checked(call, now=now)
         if options.get("expires") is not None:
             raise InvalidMessage((Problem("/expires", "would drop the mail unseen; use expires_at", "expires"),))
@@ -80,6 +86,17 @@ class SendEmail(celery.Task):
             return super().apply_async((), call, task_id=task_id, **_whole_seconds(options))
         except app.ERRORS as error:
             raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
+
+
+def _named_by(key: object, project: object, *, given: str | None) -> str:
+    """Return the id that a key names: the same each time, so the same mail."""
+    if given is not None:
+        raise InvalidMessage((Problem("/idempotency_key", "cannot be given together with task_id", "idempotency_key"),))
+    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH:
+        raise InvalidMessage(
+            (Problem("/idempotency_key", f"must be text of 1 to {KEY_LENGTH} characters", "idempotency_key"),)
+        )
+    return ids.derived(f"idempotency:{project}:{key}")
 
 
 def is_project(value: object) -> TypeGuard[str]:

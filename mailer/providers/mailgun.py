@@ -47,7 +47,7 @@ class Mailgun:
         }
         return HttpRequest("POST", f"{self._base}/messages", headers, body)
 
-    def receipt(self, response: HttpResponse, *, now: datetime) -> Receipt:
+    def receipt(self, response: HttpResponse, *, test: bool = False, now: datetime) -> Receipt:  # noqa: ARG002
         """Return the receipt of a 200 that carries an id and says "Queued"; raise the error of anything else.
 
         Both are checked: a wrong address answers 200 too ("Mailgun Magnificent API").
@@ -118,6 +118,8 @@ def form(envelope: Envelope) -> list[Field]:
     fields += [("o:tag", tag) for tag in message.tags]
     # Said each time, since the domain's own settings would decide otherwise.
     fields += [("o:tracking-clicks", "no"), ("o:tracking-opens", "no")]
+    if envelope.test:
+        fields.append(("o:testmode", "yes"))
     # Recipients can read these in a header of the mail: ids of ours, nothing else.
     fields += [
         ("v:mailer_envelope_id", envelope.id),

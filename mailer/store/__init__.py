@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane
 from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Result, Submission, Sweep, Work
-from mailer.store import dead, dead_call, envelope, message, migrate, sweep
+from mailer.store import answer, api_key, dead, dead_call, envelope, message, migrate, notes, sweep
 from mailer.store.database import Database
 
 __all__ = ["Database", "Store"]
@@ -31,6 +32,21 @@ class Store:
             old = [s.id for s in submissions if s.id not in new]
             known = message.fingerprints(connection, old) if old else {}
         return {s.id: known.get(s.id, s.message.fingerprint) for s in submissions}
+
+    def forget_answers(self, *, now: datetime, limit: int) -> int:
+        """Delete up to `limit` kept answers that are too old; return how many."""
+        with self.database.write() as connection:
+            return answer.forget(connection, now=now, limit=limit)
+
+    def note(self, id: str, *, note_id: str, kind: str, detail: str, now: datetime) -> None:
+        """Write down what happened to an envelope; once for a note's id."""
+        with self.database.write() as connection:
+            notes.write(self.database, connection, id, note_id=note_id, kind=kind, detail=detail, now=now)
+
+    def project(self, id: str) -> Project | None:
+        """Return a project."""
+        with self.database.read() as connection:
+            return api_key.project(connection, id)
 
     def load(self, ids: Sequence[str]) -> dict[str, Work]:
         """Return what is known about these envelopes; an id without one is left out."""

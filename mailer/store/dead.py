@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from mailer.ledger import Move
 from mailer.store import envelope, replay
 from mailer.store.database import Database
-from mailer.store.tables import envelopes, notes
+from mailer.store.notes import write
+from mailer.store.tables import notes
 
 _KIND = "dead"
 
@@ -23,13 +24,7 @@ def bury(
     Returns:
         Whether it moved; None where this death was noted before.
     """
-    project = connection.execute(sa.select(envelopes.c.project_id).where(envelopes.c.id == id)).scalar_one()
-    note = database.insert(notes).values(
-        id=note_id, project_id=project, envelope_id=id, at=now, kind=_KIND, detail=reason[:300]
-    )
-    # By RETURNING: after an INSERT not every driver still knows how many rows there were.
-    new = note.on_conflict_do_nothing(index_elements=["id"]).returning(notes.c.id)
-    if connection.execute(new).scalar_one_or_none() is None:
+    if not write(database, connection, id, note_id=note_id, kind=_KIND, detail=reason, now=now):
         return None
     return move is not None and bool(envelope.move(connection, [move], now=now, where=envelope.idle()))
 

@@ -24,7 +24,7 @@ from mailer.store.tables import attachments, attempts, contents, deliveries, env
 def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
     """Return what is known about these envelopes; an id without one is left out."""
     query = (
-        sa.select(envelopes, messages.c.on_unknown, messages.c.expires_at, contents.c.content)
+        sa.select(envelopes, messages.c.on_unknown, messages.c.expires_at, messages.c.test, contents.c.content)
         .join(messages, messages.c.id == envelopes.c.message_id)
         .join(contents, contents.c.message_id == messages.c.id)
         .where(envelopes.c.id.in_(ids))
@@ -144,7 +144,9 @@ def idle() -> sa.ColumnElement[bool]:
 
 def postpone(connection: Connection, id: str, *, seen: int, until: datetime, wake_at: datetime, now: datetime) -> bool:
     """Let an envelope wait, nobody having been called; tell whether it was still as it was seen."""
-    statement = sa.update(envelopes).where(envelopes.c.id == id, envelopes.c.attempts == seen, _claimable())
+    # Never earlier than it was: its application may just have moved it to next week.
+    later = sa.or_(envelopes.c.next_attempt_at.is_(None), envelopes.c.next_attempt_at <= until)
+    statement = sa.update(envelopes).where(envelopes.c.id == id, envelopes.c.attempts == seen, _claimable(), later)
     values = {"next_attempt_at": until, "wake_at": wake_at, "updated_at": now}
     return connection.execute(statement.values(values)).rowcount == 1
 
@@ -250,6 +252,7 @@ def _attempt_row(claim: Claim) -> dict[str, Any]:
         "id": a.id, "project_id": claim.project_id, "envelope_id": claim.id, "number": a.number, "round": a.round,
         "provider": a.provider, "request_id": claim.request_id, "started_at": a.started_at,
         "lease_until": a.lease_until, "possible_duplicate": a.possible_duplicate, "outcome": a.outcome.value,
+        "created_at": claim.created_at,
     }  # fmt: skip
 
 
@@ -270,9 +273,10 @@ def _work(
     recipients = tuple(Recipient(Role(p.role), Address.model_construct(email=p.email, name=p.name)) for p in people)
     return Work(
         id=row.id, project_id=row.project_id, request_id=row.request_id, lane=Lane(row.lane),
-        on_unknown=OnUnknown(row.on_unknown), status=EnvelopeStatus(row.status), route=tuple(row.route),
+        on_unknown=OnUnknown(row.on_unknown), status=EnvelopeStatus(row.status),
+        created_at=row.created_at, route=tuple(row.route),
         attempt_id=row.attempt_id, next_attempt_at=row.next_attempt_at, wake_at=row.wake_at, expires_at=row.expires_at,
-        message=rebuild(row.content, recipients, files),
+        test=row.test, message=rebuild(row.content, recipients, files),
         recipients=recipients,
         attempts=tuple(tried), breakers=tuple(breakers),
     )  # fmt: skip

@@ -8,13 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.ledger import Attempt, DeliveryView, MessageView, Recipient, Submission
 from mailer.message import Message
 from mailer.outcome import Outcome
+from mailer.store import mark
 from mailer.store.database import Database
-from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages
+from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, marks, messages
 
 # What an envelope adds to what is shown of its message.
 _SHOWN = ("status", "next_attempt_at", "updated_at", "reason", "possible_duplicates")
@@ -26,6 +28,8 @@ _ELSEWHERE = {"to", "cc", "bcc", ATTACHMENTS}
 
 def insert(database: Database, connection: Connection, submissions: Sequence[Submission]) -> set[str]:
     """Store what is not stored yet; return the ids that are new."""
+    if not submissions:
+        return set()
     rows = [_message_row(s) for s in submissions]
     statement = database.insert(messages).on_conflict_do_nothing(index_elements=["id"]).returning(messages.c.id)
     new = set(connection.execute(statement, rows).scalars())
@@ -35,6 +39,7 @@ def insert(database: Database, connection: Connection, submissions: Sequence[Sub
         (attachments, [row for s in fresh for row in _attachment_rows(s)]),
         (envelopes, [_envelope_row(s) for s in fresh]),
         (deliveries, [row for s in fresh for row in _delivery_rows(s)]),
+        (marks, [row for s in fresh for row in _mark_rows(s)]),
     ):
         if found:
             connection.execute(sa.insert(table), found)
@@ -50,8 +55,9 @@ def fingerprints(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
 def view(connection: Connection, *, project_id: str, id: str) -> MessageView | None:
     """Return what is known about a message of this project, None if it has no such message."""
     query = (
-        sa.select(messages, *(envelopes.c[name] for name in _SHOWN))
+        sa.select(messages, contents.c.content, *(envelopes.c[name] for name in _SHOWN))
         .join(envelopes, envelopes.c.message_id == messages.c.id)
+        .join(contents, contents.c.message_id == messages.c.id)
         .where(messages.c.id == id, messages.c.project_id == project_id)
     )
     row = connection.execute(query).one_or_none()
@@ -60,15 +66,32 @@ def view(connection: Connection, *, project_id: str, id: str) -> MessageView | N
     people = sa.select(deliveries).where(deliveries.c.envelope_id == id).order_by(deliveries.c.position)
     return MessageView(
         id=row.id, project_id=row.project_id, request_id=row.request_id, status=EnvelopeStatus(row.status),
-        lane=Lane(row.lane), on_unknown=OnUnknown(row.on_unknown), created_at=row.created_at,
-        updated_at=row.updated_at, expires_at=row.expires_at, next_attempt_at=row.next_attempt_at,
-        reason=row.reason, possible_duplicates=row.possible_duplicates,
-        recipients=tuple(
-            DeliveryView(email=d.email, role=Role(d.role), status=DeliveryStatus(d.status))
-            for d in connection.execute(people)
-        ),
+        lane=Lane(row.lane), on_unknown=OnUnknown(row.on_unknown), test=row.test, created_at=row.created_at,
+        updated_at=row.updated_at, send_at=row.send_at, expires_at=row.expires_at,
+        next_attempt_at=row.next_attempt_at, reason=row.reason, possible_duplicates=row.possible_duplicates,
+        tags=tuple(row.content.get("tags", ())), metadata=row.content.get("metadata", {}),
+        recipients=tuple(recipient(d) for d in connection.execute(people)),
         attempts=tuple(attempts_of(connection, [id]).get(id, ())),
     )  # fmt: skip
+
+
+def recipient(row: Row[Any]) -> DeliveryView:
+    """Return the state of one recipient."""
+    return DeliveryView(email=row.email, role=Role(row.role), status=DeliveryStatus(row.status))
+
+
+def content(connection: Connection, *, project_id: str, id: str) -> Message | None:
+    """Return a message of this project as it was accepted, None if it has no such message."""
+    query = sa.select(contents.c.content).where(contents.c.message_id == id, contents.c.project_id == project_id)
+    found = connection.execute(query).scalar_one_or_none()
+    if found is None:
+        return None
+    people = sa.select(deliveries).where(deliveries.c.envelope_id == id).order_by(deliveries.c.position)
+    files = sa.select(attachments).where(attachments.c.message_id == id).order_by(attachments.c.position)
+    recipients = [
+        Recipient(Role(p.role), Address.model_construct(email=p.email, name=p.name)) for p in connection.execute(people)
+    ]
+    return rebuild(found, recipients, connection.execute(files).all())
 
 
 def attempts_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
@@ -109,7 +132,7 @@ def _message_row(s: Submission) -> dict[str, Any]:
     return {
         "id": s.id, "project_id": s.project_id, "request_id": s.request_id, "lane": s.message.lane.value,
         "on_unknown": s.on_unknown.value, "fingerprint": s.message.fingerprint,
-        "created_at": s.created_at, "expires_at": s.expires_at,
+        "created_at": s.created_at, "expires_at": s.expires_at, "send_at": s.message.send_at, "test": s.test,
     }  # fmt: skip
 
 
@@ -133,9 +156,17 @@ def _attachment_rows(s: Submission) -> list[dict[str, Any]]:
 def _envelope_row(s: Submission) -> dict[str, Any]:
     return {
         "id": s.id, "project_id": s.project_id, "message_id": s.id, "request_id": s.request_id,
-        "lane": s.message.lane.value, "status": EnvelopeStatus.QUEUED.value, "route": [], "attempts": 0,
-        "possible_duplicates": 0, "wake_at": s.wake_at, "updated_at": s.created_at,
+        "lane": s.message.lane.value, "status": s.status.value, "route": [], "attempts": 0,
+        "possible_duplicates": 0, "next_attempt_at": s.message.send_at, "wake_at": s.wake_at,
+        "updated_at": s.created_at, "created_at": s.created_at,
     }  # fmt: skip
+
+
+def _mark_rows(s: Submission) -> list[dict[str, Any]]:
+    found = mark.of(tags=s.message.tags, metadata=s.message.metadata)
+    return [
+        {"project_id": s.project_id, "mark": m, "created_at": s.created_at, "message_id": s.id} for m in sorted(found)
+    ]
 
 
 def _delivery_rows(s: Submission) -> list[dict[str, Any]]:
@@ -143,6 +174,7 @@ def _delivery_rows(s: Submission) -> list[dict[str, Any]]:
         {
             "envelope_id": s.id, "position": position, "project_id": s.project_id, "email": address.email,
             "name": address.name, "role": role.value, "status": DeliveryStatus.QUEUED.value, "updated_at": s.created_at,
+            "created_at": s.created_at,
         }
         for position, (role, address) in enumerate(s.message.recipients())
     ]  # fmt: skip

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from mailer.delivery import Lane
-from mailer.ledger import Overdue, Sweep
+from mailer.delivery import EnvelopeStatus, Lane
+from mailer.ledger import Backlog, Overdue, Sweep
 from mailer.store.database import Database
 from mailer.store.tables import envelopes, sweeps
 
 # Counting a million overdue envelopes every few seconds would be a load of its own.
 _COUNTED = 10_000
 _ONLY = 1
+# A sweep that is longer ago says nothing about now.
+_FRESH = timedelta(minutes=2)
 
 
 def overdue(connection: Connection, *, now: datetime) -> Overdue:
@@ -32,6 +34,21 @@ def overdue(connection: Connection, *, now: datetime) -> Overdue:
         count += row[0]
         oldest += [row[1]] if row[1] else []
     return Overdue(count=count, oldest_at=min(oldest, default=None))
+
+
+def backlog(connection: Connection, *, lane: Lane, queue: str, now: datetime) -> Backlog:
+    """Return what waits for a worker in a lane. The depth is the latest sweep's, 0 where that is too old to count."""
+    waiting = (
+        envelopes.c.lane == lane.value, envelopes.c.status == EnvelopeStatus.QUEUED.value,
+        envelopes.c.attempts == 0, envelopes.c.next_attempt_at.is_(None),
+    )  # fmt: skip
+    oldest = sa.select(envelopes.c.created_at).where(*waiting).order_by(envelopes.c.created_at).limit(1)
+    swept = last(connection)
+    fresh = swept is not None and swept.ran_at > now - _FRESH
+    return Backlog(
+        oldest_at=connection.execute(oldest).scalar_one_or_none(),
+        depth=swept.depths.get(queue, 0) if swept is not None and fresh else 0,
+    )
 
 
 def note(database: Database, connection: Connection, done: Sweep) -> None:

@@ -33,6 +33,7 @@ metadata = MetaData(
         "ix": "ix_%(column_0_N_label)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
 
@@ -67,6 +68,9 @@ def _project() -> Column[str]:
     return Column("project_id", String(64), nullable=False)
 
 
+# In the queue, or on its way there, for the first time.
+_WAITING = text("status = 'queued' AND attempts = 0 AND next_attempt_at IS NULL")
+
 # What the application asked for; immutable.
 messages = Table(
     "messages",
@@ -79,7 +83,24 @@ messages = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
-    Index("ix_messages_request_id", "request_id"),
+    # When its application wants it sent; None: at once.
+    Column("send_at", Moment),
+    # Sent with a test key: in the providers' test modes only.
+    Column("test", Boolean, nullable=False),
+    Index("ix_messages_project_id_created_at_id", "project_id", "created_at", "id"),
+    Index("ix_messages_request_id_created_at_id", "request_id", "created_at", "id"),
+)
+
+# What a message can be found by beside its own fields: tags and metadata, each as a digest (mailer/store/listing.py).
+# Like every table that a list is read from, it ends in the message's `created_at` and id, the order of lists.
+marks = Table(
+    "marks",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    _id("mark", primary_key=True),
+    Column("created_at", Moment, primary_key=True),
+    _id("message_id", ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_marks_message_id", "message_id"),
 )
 
 # The body, addresses and options; read by the worker that sends it, and by nobody else on the hot path.
@@ -125,6 +146,11 @@ envelopes = Table(
     Column("wake_at", Moment),
     Column("updated_at", Moment, nullable=False),
     Column("reason", String(300)),
+    # Of its message: the order of lists.
+    Column("created_at", Moment, nullable=False),
+    Index("ix_envelopes_project_id_status_created_at_id", "project_id", "status", "created_at", "id"),
+    # How long the oldest has been waiting for a worker.
+    Index("ix_envelopes_lane_created_at", "lane", "created_at", postgresql_where=_WAITING, sqlite_where=_WAITING),
     Index("ix_envelopes_lane_wake_at", "lane", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
     # What rests without having been accepted: for whoever looks at it, and replays it.
     Index(
@@ -150,6 +176,9 @@ deliveries = Table(
     Column("role", String(3), nullable=False),
     Column("status", String(16), nullable=False),
     Column("updated_at", Moment, nullable=False),
+    # Of its message: the order of lists.
+    Column("created_at", Moment, nullable=False),
+    Index("ix_deliveries_recipient", "project_id", text("lower(email)"), "created_at", "envelope_id"),
     postgresql_with={"fillfactor": 70},
 )
 
@@ -178,6 +207,12 @@ attempts = Table(
     Column("not_before", Moment),
     # When its lease was found to be over for the first time: whoever holds an answer it could not store gets a moment.
     Column("doubted_at", Moment),
+    # Of its message: the order of lists.
+    Column("created_at", Moment, nullable=False),
+    Index(
+        "ix_attempts_project_id_provider_created_at_envelope_id",
+        *("project_id", "provider", "created_at", "envelope_id"),
+    ),
     Index("ix_attempts_envelope_id_number", "envelope_id", "number", unique=True),
     postgresql_with={"fillfactor": 80},
 )
@@ -231,4 +266,49 @@ sweeps = Table(
     Column("oldest_at", Moment),
     Column("buried", Integer, nullable=False),
     Column("depths", JSON, nullable=False),
+)
+
+# Who owns messages, keys and settings. `from_domains`: those that it may send from, and their subdomains; none: any.
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("from_domains", JSON, nullable=False),
+)
+
+# Who may use the HTTP API. The key itself is not here: its beginning, to find it by, and its SHA-256.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id("id", primary_key=True),
+    Column("project_id", String(64), ForeignKey("projects.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("test", Boolean, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("from_domains", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),
+    Column("rate", String(64)),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    # To the minute.
+    Column("last_used_at", Moment),
+    Index("ix_api_keys_project_id_created_at", "project_id", "created_at"),
+)
+
+# The answers to requests that had an Idempotency-Key, kept for a day. Written in the transaction of what they answer.
+answers = Table(
+    "answers",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    # Of method, path and body: another request under the same key is refused.
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_answers_created_at", "created_at"),
 )

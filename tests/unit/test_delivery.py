@@ -23,16 +23,16 @@ from mailer.outcome import Outcome
 S, I, D = EnvelopeStatus, EnvelopeInput, DeliveryStatus  # noqa: E741 -- a table is read more easily in single letters
 
 # The specification, written out: rows are states, columns are inputs; a dash says that nothing moves.
-COLUMNS = (I.CLAIM, I.ACCEPT, I.RETRY, I.WAIT, I.GIVE_UP, I.FAIL, I.EXPIRE, I.REPLAY)
+COLUMNS = (I.CLAIM, I.ACCEPT, I.RETRY, I.WAIT, I.GIVE_UP, I.FAIL, I.EXPIRE, I.REPLAY, I.CANCEL, I.SCHEDULE, I.RELEASE)
 TABLE = {
-    S.SCHEDULED: "sending   -         -       -        -        failed  expired  -",
-    S.QUEUED: "sending   accepted  -       -        unknown  failed  expired  -",
-    S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired  -",
-    S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -        queued",
-    S.ACCEPTED: "-         -         -       -        -        -       -        -",
-    S.FAILED: "-         -         -       -        -        -       -        queued",
-    S.CANCELED: "-         -         -       -        -        -       -        -",
-    S.EXPIRED: "-         -         -       -        -        -       -        queued",
+    S.SCHEDULED: "sending   -         -       -        -        failed  expired  -       canceled  scheduled  queued",
+    S.QUEUED: "sending   accepted  -       -        unknown  failed  expired  -       canceled  scheduled  queued",
+    S.SENDING: "-         accepted  queued  unknown  unknown  failed  expired  -       -         -          -",
+    S.UNKNOWN: "sending   accepted  queued  -        unknown  failed  -        queued  -         -          -",
+    S.ACCEPTED: "-         -         -       -        -        -       -        -       -         -          -",
+    S.FAILED: "-         -         -       -        -        -       -        queued  -         -          -",
+    S.CANCELED: "-         -         -       -        -        -       -        -       -         -          -",
+    S.EXPIRED: "-         -         -       -        -        -       -        queued  -         -          -",
 }
 
 

@@ -25,7 +25,7 @@ def work(*attempts: Attempt, **changed: Any) -> Work:
         "id": ids.new(), "project_id": "default", "request_id": "r", "lane": Lane.TRANSACTIONAL,
         "on_unknown": OnUnknown.FAILOVER, "status": EnvelopeStatus.SENDING, "route": ("sendgrid", "mailgun"),
         "attempt_id": None, "next_attempt_at": None, "wake_at": None, "expires_at": NOW + timedelta(days=1),
-        "message": message(), "recipients": (), "attempts": attempts, "breakers": (),
+        "created_at": NOW, "test": False, "message": message(), "recipients": (), "attempts": attempts, "breakers": (),
     }  # fmt: skip
     return Work(**values | changed)
 

@@ -3,64 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import flask
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from api import create_app
 from mailer import bootstrap, ids
 from mailer.errors import StoreUnavailable, StoreUncertain
-from mailer.ledger import Submission
+from mailer.ledger import Answer, Once, Submission
 from mailer.settings import Settings
 from mailer.store import Store
+from mailer.store.intake import IntakeStore
 from mailer.store.tables import metadata
 from tests.factories import fields
-
-KEY = {"Authorization": "Bearer the-key"}
-
-
-@pytest.fixture
-def app(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[flask.Flask]:
-    """Give the API as a process of its own would make it."""
-    for folder in ("messages", "control"):
-        (tmp_path / folder).mkdir()
-    for name, value in {
-        "DATABASE_URL": sqlite_url, "CELERY_BROKER_URL": "filesystem://", "MAILER_BROKER_DIR": str(tmp_path),
-        "MAILER_API_KEY": "the-key", "SENDGRID_API_KEY": "SG.k", "MAILER_MAX_BODY_BYTES": "1000000",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    parts = (bootstrap.settings, bootstrap.store, bootstrap.service)
-    for part in parts:
-        part.cache_clear()
-    yield create_app(Settings.load())
-    bootstrap.store().database.close()
-    for part in parts:
-        part.cache_clear()
-
-
-@pytest.fixture
-def client(app: flask.Flask) -> FlaskClient:
-    """Give a client of it."""
-    return app.test_client()
+from tests.unit.api.conftest import KEY, post
 
 
 def rows(store: Store) -> int:
     """Count everything that is stored."""
     with store.database.engine.connect() as connection:
         return sum(len(connection.execute(table.select()).all()) for table in metadata.sorted_tables)
-
-
-def post(client: FlaskClient, body: Any = None, **options: Any) -> TestResponse:
-    options.setdefault("headers", KEY)
-    data = body if isinstance(body, str | bytes) else json.dumps(fields() if body is None else body)
-    return client.post(
-        "/v1/messages", data=data, content_type=options.pop("content_type", "application/json"), **options
-    )
 
 
 def test_a_message_is_accepted_with_its_id_and_place(client: FlaskClient) -> None:
@@ -80,6 +45,7 @@ def test_what_is_known_about_a_message_is_shown(client: FlaskClient) -> None:
         "id": sent.json["id"] if sent.json else None, "status": "queued", "reason": None, "lane": "transactional",
         "on_unknown": "failover", "request_id": "req-9", "created_at": 0, "updated_at": 0, "expires_at": 0,
         "next_attempt_at": None, "possible_duplicate": False, "possible_duplicates": 0, "attempts": [],
+        "send_at": None, "test": False, "tags": [], "metadata": {},
         "recipients": [
             {"email": "bob@example.com", "role": "to", "status": "queued"},
             {"email": "c@example.com", "role": "cc", "status": "queued"},
@@ -172,7 +138,7 @@ def test_a_fault_of_ours_says_nothing_about_the_inside(client: FlaskClient, monk
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the inside")
 
-    monkeypatch.setattr(bootstrap.service(), "submit", broken)
+    monkeypatch.setattr(bootstrap.intake(), "accept", broken)
     answer = post(client)
     assert answer.status_code == 500
     assert answer.content_type == "application/problem+json"
@@ -192,16 +158,16 @@ def test_a_database_that_is_down_is_503_with_retry_after(client: FlaskClient, tm
 def test_a_commit_whose_answer_is_lost_stores_one_message_and_is_answered_with_its_id(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit, lost = Store.submit, [1]
+    accept, lost = IntakeStore.accept, [1]
 
-    def unheard(self: Store, submissions: Sequence[Submission]) -> dict[str, str]:
-        stored = submit(self, submissions)
+    def unheard(self: IntakeStore, drafts: Sequence[Submission], *, asked: Once | None, given: Answer) -> Answer:
+        stored = accept(self, drafts, asked=asked, given=given)
         if lost:
             lost.pop()
             raise StoreUncertain("connection lost")
         return stored
 
-    monkeypatch.setattr(Store, "submit", unheard)
+    monkeypatch.setattr(IntakeStore, "accept", unheard)
     answer = post(client)
     assert answer.status_code == 202
     assert answer.json is not None
@@ -211,13 +177,13 @@ def test_a_commit_whose_answer_is_lost_stores_one_message_and_is_answered_with_i
 def test_a_commit_that_stays_uncertain_names_the_place_to_look_at(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit, answers = Store.submit, [StoreUncertain("connection lost"), StoreUnavailable("down")]
+    accept, answers = IntakeStore.accept, [StoreUncertain("connection lost"), StoreUnavailable("down")]
 
-    def unheard(self: Store, submissions: Sequence[Submission]) -> dict[str, str]:
-        submit(self, submissions)
+    def unheard(self: IntakeStore, drafts: Sequence[Submission], *, asked: Once | None, given: Answer) -> Answer:
+        accept(self, drafts, asked=asked, given=given)
         raise answers.pop(0)
 
-    monkeypatch.setattr(Store, "submit", unheard)
+    monkeypatch.setattr(IntakeStore, "accept", unheard)
     answer = post(client)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert answer.json is not None

@@ -92,5 +92,5 @@ def test_djangos_own_functions_find_the_backend_and_its_time_is_bounded(monkeypa
     found = {"EMAIL_BACKEND": "mailer.django.EmailBackend", "MAILER_URL": "http://m", "MAILER_API_KEY": "k"}
     with override_settings(**found, MAILER_TIMEOUT=0.01):
         assert send_mail("Hi", "x", None, ["bob@example.com"], fail_silently=True, auth_user="u") == 0
-    [(request, transport)] = asked
+    request, transport = asked[0]
     assert (request.deadline, transport._timeouts) == (pytest.approx(0.03, abs=0.01), (0.01, 0.01))

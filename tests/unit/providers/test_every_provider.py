@@ -49,7 +49,7 @@ def test_the_outcome_table_holds_whatever_the_body_looks_like(
     provider: Provider, status: int, kind: type[ProviderError], body: bytes
 ) -> None:
     with pytest.raises(ProviderError) as caught:
-        provider.receipt(answer(status, body), now=NOW)
+        provider.receipt(answer(status, body), test=False, now=NOW)
     assert type(caught.value) is kind
     assert caught.value.status == status
 
@@ -57,13 +57,13 @@ def test_the_outcome_table_holds_whatever_the_body_looks_like(
 def test_words_that_no_database_could_store_are_made_harmless(provider: Provider) -> None:
     body = rb'{"message":"a\u0000b\ud800c\n","errors":[{"message":"a\u0000b\ud800c\n"}]}'
     with pytest.raises(Rejected) as caught:
-        provider.receipt(answer(400, body), now=NOW)
+        provider.receipt(answer(400, body), test=False, now=NOW)
     assert caught.value.detail == "a b c "
 
 
 def test_retry_after_is_kept(provider: Provider) -> None:
     with pytest.raises(TemporarilyRefused) as caught:
-        provider.receipt(answer(429, retry_after="17"), now=NOW)
+        provider.receipt(answer(429, retry_after="17"), test=False, now=NOW)
     assert caught.value.retry_after == 17
 
 

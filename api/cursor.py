@@ -1,0 +1,50 @@
+"""The cursor of a list: where the next page begins, and of which list."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import datetime
+
+from mailer import ids
+from mailer.errors import InvalidRequest, Problem
+from mailer.ledger import MessageLine, Place
+from mailer.resource import MessageQuery
+
+
+def write(last: MessageLine, query: MessageQuery) -> str:
+    """Return the cursor of the page after this message."""
+    text = json.dumps([last.created_at.isoformat(), last.id, _list(query)], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read(query: MessageQuery) -> Place | None:
+    """Return where the page begins; None: at the newest.
+
+    Raises:
+        InvalidRequest: it is no cursor of ours, or one of another list.
+    """
+    if query.cursor is None:
+        return None
+    try:
+        text = base64.b64decode(query.cursor + "=" * (-len(query.cursor) % 4), altchars=b"-_", validate=True)
+        at, id, of = json.loads(text)
+        place = Place(created_at=datetime.fromisoformat(at), id=id)
+    except (ValueError, TypeError):
+        raise _wrong("is no cursor that was given here") from None
+    if not ids.is_id(id) or place.created_at.tzinfo is None:
+        raise _wrong("is no cursor that was given here")
+    if of != _list(query):
+        raise _wrong("belongs to a list with other conditions")
+    return place
+
+
+def _list(query: MessageQuery) -> str:
+    """Return what tells one list from another."""
+    conditions = query.model_dump_json(exclude={"cursor", "limit"})
+    return hashlib.sha256(conditions.encode()).hexdigest()[:16]
+
+
+def _wrong(why: str) -> InvalidRequest:
+    return InvalidRequest((Problem("cursor", why, "cursor"),))

@@ -1,0 +1,51 @@
+"""`GET /v1/messages`: which messages there are, page by page."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import flask
+
+from api import auth, cursor, schemas, state
+from api.operation import operation
+from mailer.errors import InvalidRequest, Problem
+from mailer.ledger import Selection
+from mailer.problem import parsed
+from mailer.resource import MessagePage, MessageQuery, Scope, plain
+
+blueprint = flask.Blueprint("listing", __name__, url_prefix="/v1/messages")
+
+
+@blueprint.get("")
+@operation(scope=Scope.READ, query=MessageQuery, answers={200: MessagePage}, problems=("invalid-request",))
+def listed() -> flask.Response:
+    """List messages, the newest first.
+
+    A walk from page to page sees every message that was there when it began once, whatever comes in meanwhile.
+    """
+    query = _query()
+    wanted = Selection(
+        project_id=auth.key().project_id,
+        after=cursor.read(query),
+        # One more, to see whether there is another page.
+        limit=query.limit + 1,
+        **query.model_dump(exclude={"cursor", "limit"}),
+    )
+    found = state.current().intake.listed(wanted)
+    page = found[: query.limit]
+    after = cursor.write(page[-1], query) if len(found) > query.limit else None
+    response = flask.jsonify(plain(MessagePage(messages=[schemas.summary(m) for m in page], next_cursor=after)))
+    if after:
+        conditions = urlencode({**flask.request.args.to_dict(), "cursor": after})
+        response.headers["Link"] = f'<{flask.request.path}?{conditions}>; rel="next"'
+    return response
+
+
+def _query() -> MessageQuery:
+    given = flask.request.args
+    if twice := [name for name in given if len(given.getlist(name)) > 1]:
+        raise InvalidRequest((Problem(twice[0], "is given more than once", "duplicate"),))
+    query = parsed(MessageQuery, given.to_dict())
+    if query.metadata_value is not None and query.metadata_key is None:
+        raise InvalidRequest((Problem("metadata_value", "needs metadata_key", "metadata_value"),))
+    return query
