@@ -59,6 +59,12 @@ def test_the_command_line_needs_nothing_of_the_web() -> None:
     assert run_without("nothing", program) == ""
 
 
+def test_an_applications_default_celery_app_does_not_get_our_configuration() -> None:
+    """Celery reads a module `celeryconfig` wherever it finds one, and the wheel lies beside the application."""
+    code = "import celery; assert celery.current_app.conf.task_default_exchange == 'celery'"
+    assert run_without("nothing", code) == ""
+
+
 @pytest.mark.parametrize(
     "code", ["from mailer import Mailer", "import mailer.handler", "from mailer import AsyncMailer, NotFound"]
 )
