@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import threading
 import weakref
@@ -85,13 +86,14 @@ class HttpTransport:
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
+        # A process that was forked would write into its parent's connections.
+        if session is None or self._local.process != os.getpid():
             session = requests.Session()
             # Without this, requests looks into ~/.netrc and overwrites our Authorization header.
             session.auth = _no_auth
             for scheme in ("https://", "http://"):
                 session.mount(scheme, _Adapter(pool_connections=8, pool_maxsize=2, max_retries=0))
-            self._local.session = session
+            self._local.session, self._local.process = session, os.getpid()
             self._sessions.add(session)
         return session
 

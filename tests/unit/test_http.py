@@ -240,3 +240,21 @@ def test_a_transport_that_was_closed_opens_a_connection_again() -> None:
         for _ in range(2):
             assert transport.send(HttpRequest("POST", url, {}, b"{}")).status == 200
             transport.close()
+
+
+def test_a_forked_process_does_not_use_its_parents_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    ok = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    kept: list[socket.socket] = []
+
+    def keep(connection: socket.socket) -> None:
+        ok(connection)
+        kept.append(connection.dup())
+
+    transport = HttpTransport(connect_timeout=1, read_timeout=0.5)
+    with server(keep, ok) as url:
+        assert transport.send(HttpRequest("POST", url, {}, b"{}")).status == 200
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: -1)
+            assert transport.send(HttpRequest("POST", url, {}, b"{}")).status == 200
+    kept[0].close()
+    transport.close()
