@@ -1,22 +1,58 @@
-"""The JSON body of a request."""
+"""What came in as a body: one JSON object, or an error that says why it is none."""
 
 from __future__ import annotations
+
+import json
 
 import flask
 from pydantic_core import from_json
 
 from api.errors import NotJson, WrongContentType
 
+# More fields than that in one object are no request of ours, and each of them would be looked at.
+FIELDS = 1_000
+
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+
 
 def fields() -> dict[str, object]:
-    """Return the JSON object that the request brings."""
-    if not flask.request.is_json:
+    """Return the fields of the request's body.
+
+    Raises:
+        WrongContentType: it is not declared as JSON in UTF-8, or is compressed.
+        NotJson: it is no JSON object, or one that two readers could read differently.
+    """
+    request = flask.request
+    if not request.is_json or request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
         raise WrongContentType
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        # A megabyte of gzip can be a gigabyte.
+        raise WrongContentType("no Content-Encoding is taken")
+    body = request.get_data(cache=False)
     try:
         # A parser with a bound on depth; it refuses bad UTF-8 and lone surrogates too.
-        found = from_json(flask.request.get_data(cache=False))
+        found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise NotJson(str(error)) from None
     if not isinstance(found, dict):
         raise NotJson("it is JSON, but no object")
+    _few(len(found))
+    # Of two fields with one name it keeps the last, somebody else's parser perhaps the first. Numbers
+    # are not looked at a second time.
+    json.loads(body.decode(), object_pairs_hook=_once, parse_int=len, parse_float=len)
     return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    """Raise NotJson if a name stands twice in one object."""
+    _few(len(pairs))
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise NotJson(f"the field {json.dumps(name[:100])} is given more than once")
+        seen.add(name)
+
+
+def _few(count: int) -> None:
+    if count > FIELDS:
+        raise NotJson(f"an object has {count} fields, at most {FIELDS} are allowed")

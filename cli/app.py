@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from cli import keys, projects
 from cli.doctor import doctor
 from cli.drill import drill
 from cli.migrate import migrate
@@ -47,6 +48,17 @@ def _clear(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (doctor, trace, stuck, replay, drill, send, migrate, topology):
     app.command()(_clear(command))
+
+_GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "keys": {"create": keys.create, "list": keys.listed, "revoke": keys.revoke},
+    "projects": {"create": projects.create, "change": projects.change, "list": projects.listed},
+}
+_HELP = {"keys": "Who may use the HTTP API.", "projects": "Who owns messages, keys and settings."}
+for name, verbs in _GROUPS.items():
+    group = typer.Typer(no_args_is_help=True)
+    for verb, said in verbs.items():
+        group.command(verb)(_clear(said))
+    app.add_typer(group, name=name, help=_HELP[name])
 
 
 def main() -> None:

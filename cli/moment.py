@@ -1,4 +1,4 @@
-"""A moment as an operator writes it: `2h` (ago), or RFC 3339 with its offset."""
+"""A moment as an operator writes it: `2h` (ago, or ahead), or RFC 3339 with its offset."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _SPAN = re.compile(r"(\d{1,9})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse(text: str) -> datetime:
-    """Return the moment; raise BadParameter (exit code 2) for anything else."""
+def parse(text: str, *, ahead: bool = False) -> datetime:
+    """Return the moment; a span is ago, or `ahead`. Raise BadParameter (exit code 2) for anything else."""
     if match := _SPAN.fullmatch(text.strip()):
         try:
-            return clock.now() - timedelta(**{_UNITS[match[2]]: int(match[1])})
+            span = timedelta(**{_UNITS[match[2]]: int(match[1])})
+            return clock.now() + (span if ahead else -span)
         except OverflowError as error:
-            raise typer.BadParameter(f"{text!r} is longer ago than there was time") from error
+            raise typer.BadParameter(f"{text!r} is longer than there is time") from error
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:

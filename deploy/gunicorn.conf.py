@@ -1,4 +1,7 @@
-"""gunicorn for the API: threads, because a request waits for the database and the broker, not for the processor."""
+"""gunicorn for the API: threads, because a request waits for the database and the broker, not for the processor.
+
+A thread gets a request once it is there as a whole: deploy/waitress_worker.py.
+"""
 
 # ruff: noqa: N999 - gunicorn looks for this name
 from __future__ import annotations
@@ -15,7 +18,7 @@ from mailer.errors import BrokerUnavailable, ConfigurationError
 from mailer.settings import Settings
 
 bind = f"{os.environ.get('MAILER_BIND') or '0.0.0.0'}:{os.environ.get('PORT') or '8000'}"  # noqa: S104
-worker_class = "gthread"
+worker_class = "deploy.waitress_worker.WaitressWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 8
 
@@ -23,7 +26,6 @@ threads = 8
 graceful_timeout = 15
 # A worker that has not even its heartbeat for this long hangs; requests themselves have their own deadlines.
 timeout = 30
-keepalive = 5
 
 # The heartbeat's file: in memory, a slow disk must not look like a hanging worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108

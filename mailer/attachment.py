@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated
 
 import pydantic
@@ -11,6 +12,10 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from mailer.address import Line
+
+# Characters that turn the direction of writing: `invoice<U+202E>fdp.exe` is shown as invoiceexe.pdf. Arabic and Hebrew
+# names need none of them (Unicode TR 36).
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 class Attachment(pydantic.BaseModel):
@@ -37,6 +42,8 @@ class Attachment(pydantic.BaseModel):
     def _plain_name(cls, value: str) -> str:
         if found := sorted({c for c in value if c in ';,"/\\'}):
             raise PydanticCustomError("filename", f"may not contain {' '.join(found)}")
+        if _TURNS.search(value):
+            raise PydanticCustomError("filename", "may not contain characters that turn the direction of writing")
         if not value.strip(". "):
             raise PydanticCustomError("filename", "must name a file")
         return value

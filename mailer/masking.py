@@ -9,7 +9,9 @@ _CHAR = r"[^\s@<>\"'(),;:\\\[\]{}=/]"
 _ADDRESS = re.compile(rf"({_CHAR}){_CHAR}*@({_CHAR}+\.{_CHAR}+)")
 # A user:password@ in a URL (DATABASE_URL, CELERY_BROKER_URL) and anything that looks like a key of ours or theirs.
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s/@]*@")
-_KEY = re.compile(r"\b(SG\.|key-|Bearer\s+|Basic\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_KEY = re.compile(
+    r"\b(SG\.|key-|mlr_(?:live|test)_[0-9A-Za-z]{12}|Bearer\s+|Basic\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE
+)
 
 
 def address(value: str) -> str:

@@ -260,6 +260,16 @@ class ScheduleChange(Request):
     expires_at: Ahead | None = None
 
 
+class ProjectRules(Request):
+    """What holds for all keys and calls of a project.
+
+    Attributes:
+        from_domains: the domains that it may send from, and their subdomains; none: any.
+    """
+
+    from_domains: Annotated[list[Domain], Field(max_length=100)] = []
+
+
 class KeyRequest(Request):
     """A key to be made, in the project of the key that asks.
 

@@ -11,7 +11,7 @@ import pytest
 from deploy.local.postgres import PostgresCluster
 from mailer.store import Database, Store, migrate
 
-_TEMPLATE = "mailer_template"
+TEMPLATE = "mailer_template"
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +20,8 @@ def postgres() -> Iterator[PostgresCluster]:
     cluster = PostgresCluster()
     try:
         cluster.start()
-        cluster.create_database(_TEMPLATE)
-        template = Database(cluster.url(_TEMPLATE))
+        cluster.create_database(TEMPLATE)
+        template = Database(cluster.url(TEMPLATE))
         migrate.upgrade(template)
         template.close()
         yield cluster
@@ -33,7 +33,7 @@ def postgres() -> Iterator[PostgresCluster]:
 def postgres_url(postgres: PostgresCluster) -> Iterator[str]:
     """Give a fresh, migrated PostgreSQL database."""
     name = f"test_{uuid.uuid4().hex}"
-    postgres.create_database(name, template=_TEMPLATE)
+    postgres.create_database(name, template=TEMPLATE)
     yield postgres.url(name)
     postgres.drop_database(name)
 

@@ -43,8 +43,6 @@ def page(connection: Connection, wanted: Selection) -> list[MessageLine]:
         .order_by(driver.created_at.desc(), driver.id.desc())
         .limit(wanted.limit)
     )
-    # Two calls of one provider for a message are one message.
-    query = query.distinct() if driver.id.table is attempts else query
     if driver.id is not messages.c.id:
         query = query.where(driver.id == messages.c.id)
     rows = connection.execute(query).all()
@@ -71,7 +69,7 @@ def _given(wanted: Selection) -> Iterator[_Source]:
     if wanted.status is not None:
         yield _of(envelopes, wanted, envelopes.c.id, envelopes.c.status == wanted.status.value)
     if wanted.provider is not None:
-        yield _of(attempts, wanted, attempts.c.envelope_id, attempts.c.provider == wanted.provider)
+        yield _of(attempts, wanted, attempts.c.envelope_id, attempts.c.provider == wanted.provider, ~_called_before())
 
 
 def _marks(wanted: Selection) -> Iterator[str]:
@@ -80,6 +78,16 @@ def _marks(wanted: Selection) -> Iterator[str]:
         yield mark.key(wanted.metadata_key) if value is None else mark.pair(wanted.metadata_key, value)
     if wanted.tag is not None:
         yield mark.tag(wanted.tag)
+
+
+def _called_before() -> sa.ColumnElement[bool]:
+    """The condition that the same provider was called for the message earlier: two calls are one message."""
+    before = attempts.alias()
+    return sa.exists().where(
+        before.c.envelope_id == attempts.c.envelope_id,
+        before.c.provider == attempts.c.provider,
+        before.c.number < attempts.c.number,
+    )
 
 
 def _of_messages(wanted: Selection, *where: sa.ColumnElement[bool]) -> _Source:

@@ -111,6 +111,12 @@ def test_missing_fields_are_named() -> None:
         ("tags", "one", "/tags", "tuple_type"),
         ("tags", [" "], "/tags/0", "blank"),
         ("attachments", [{"filename": "..", "content": "YQ=="}], "/attachments/0/filename", "filename"),
+        (
+            "attachments",
+            [{"filename": "invoice\u202efdp.exe", "content": "YQ=="}],
+            "/attachments/0/filename",
+            "filename",
+        ),
         ("tags", ["a", "b", "c", "d"], "/tags", "too_long"),
         ("tags", ["a", "A"], "/tags", "duplicate_tag"),
         ("tags", ["x" * 129], "/tags/0", "too_long"),

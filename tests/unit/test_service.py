@@ -18,6 +18,8 @@ from mailer.ledger import Result
 from mailer.ports import HttpResponse
 from mailer.step import Finished, Later, Next
 from mailer.store import Store
+from mailer.store.desk import Records
+from mailer.store.tables import envelopes
 from tests.factories import NOW, message
 from tests.unit.world import NO_CONNECTION, READ_TIMEOUT, YES, Answer, World
 
@@ -370,7 +372,45 @@ def test_another_message_under_the_same_id_is_refused_with_an_alarm_and_never_se
         world.service.submit(message(subject="Other"), project_id="default", request_id="r", id=id)
     world.run(id)
     assert world.alarms == ["envelope.conflict"]
+    story = Records(world.store.database).stories_of_id(id)[0][0]
+    assert [note.kind for note in story.notes] == ["conflict"], "and noted on the first"
     assert json.loads(world.providers.requests[0].body)["subject"] == "Your invoice"
+
+
+@pytest.mark.parametrize(("script", "provider"), [({}, "sendgrid"), ({"sendgrid": [503]}, "mailgun")])
+def test_a_test_mail_goes_to_the_providers_test_modes_only(
+    world: World, script: dict[str, list[Answer]], provider: str
+) -> None:
+    # In its sandbox mode SendGrid says 200 where it says 202 otherwise.
+    world.providers.script = {"sendgrid": [*script.get("sendgrid", []), 200]}
+    draft = world.service.draft(message(), project_id="default", request_id="r", test=True)
+    world.store.submit([draft])
+    world.run(draft.id)
+    assert world.view(draft.id).status == "accepted"
+    assert world.outcomes(draft.id)[-1] == (provider, "accepted")
+    for request in world.providers.requests:
+        switch = b'"sandbox_mode":{"enable":true}' if "sendgrid" in request.url else b'name="o:testmode"'
+        assert switch in request.body
+
+
+def test_a_real_mail_is_not_accepted_by_the_yes_of_a_test_mode(world: World) -> None:
+    world.providers.script = {"sendgrid": [200]}
+    id = world.submit()
+    world.run(id)
+    assert world.outcomes(id)[0] == ("sendgrid", "unknown")
+    assert b"sandbox_mode" not in world.providers.requests[0].body
+    assert b"testmode" not in world.providers.requests[1].body
+
+
+def test_a_mail_that_was_put_off_is_not_brought_forward_by_a_worker_that_saw_it_before(world: World) -> None:
+    id = world.submit()
+    later = world.now + timedelta(days=1)
+    with world.store.database.write() as connection:
+        values = {"status": "scheduled", "next_attempt_at": later, "wake_at": later}
+        connection.execute(envelopes.update().where(envelopes.c.id == id).values(values))
+    soon = world.now + timedelta(seconds=30)
+    assert not world.store.postpone(id, seen=0, until=soon, wake_at=soon, now=world.now)
+    assert world.view(id).next_attempt_at == later
 
 
 def test_an_id_that_nobody_knows_is_an_alarm_and_no_crash(world: World) -> None:

@@ -172,3 +172,18 @@ def test_it_leaves_the_applications_own_celery_app_alone() -> None:
         "print(celery.current_app.main)"
     )
     assert run_python(code) == "mine"
+
+
+def test_a_repeat_under_the_same_key_names_the_same_mail(task: SendEmail, published: Any) -> None:
+    first = task.delay(**fields(), idempotency_key="order-4711").id
+    assert task.delay(**fields(subject="Another"), idempotency_key="order-4711").id == first
+    assert task.delay(**fields(), idempotency_key="order-4712").id != first
+    assert task.delay(**fields(), idempotency_key="order-4711", project="b").id != first
+    assert all("idempotency_key" not in call for _, call, _ in published)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, 7])
+def test_a_key_that_is_none_is_named(task: SendEmail, published: Any, key: Any) -> None:
+    with pytest.raises(InvalidMessage, match="/idempotency_key"):
+        task.delay(**fields(), idempotency_key=key)
+    assert published == []
