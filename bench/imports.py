@@ -14,7 +14,9 @@ SUBJECTS = {
     "import requests": "import requests",
     "import celery; celery.Celery": "import celery; celery.Celery('x').conf.broker_url",
     "import mailer": "import mailer",
+    "import pydantic": "import pydantic; pydantic.BaseModel",
     "from mailer import Mailer": "from mailer import Mailer",
+    "from mailer import AsyncMailer": "from mailer import AsyncMailer",
     "from mailer import send_email": "from mailer import send_email; send_email.delay",
 }
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import sentry_sdk
+from sentry_sdk.integrations import Integration
 from sentry_sdk.integrations.celery import CeleryIntegration
-from sentry_sdk.integrations.flask import FlaskIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.types import Event, Hint
 
@@ -32,7 +32,7 @@ def configure(settings: Settings, *, process: str) -> None:
         dsn=settings.sentry_dsn,
         # Logging is not an integration of ours: what deserves an event raises an alarm, and lines may hold anything.
         integrations=[
-            FlaskIntegration(),
+            *_web(process),
             CeleryIntegration(monitor_beat_tasks=False, propagate_traces=False),
             LoggingIntegration(level=None, event_level=None),
         ],
@@ -46,6 +46,15 @@ def configure(settings: Settings, *, process: str) -> None:
         auto_session_tracking=False,
     )
     sentry_sdk.set_tag("process", process)
+
+
+def _web(process: str) -> list[Integration]:
+    if process != "web":
+        return []
+    # Late: it wants flask, which the command line is installed without.
+    from sentry_sdk.integrations.flask import FlaskIntegration
+
+    return [FlaskIntegration()]
 
 
 def raise_alarm(name: str, **about: Any) -> None:

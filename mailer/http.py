@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import threading
+import weakref
 from typing import Any
 
 import requests
@@ -42,6 +44,8 @@ class HttpTransport:
         self._timeouts = (connect_timeout, read_timeout)
         self._total = total_timeout or connect_timeout + 2 * read_timeout
         self._local = threading.local()
+        # Of every thread, for `close`; a thread that has ended takes its own with it.
+        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Return the answer, whatever its status. Redirects are not followed and nothing is sent twice.
@@ -53,12 +57,14 @@ class HttpTransport:
         # How far the body was read from here is how far it can have got: before its last byte was handed to the
         # socket no provider can have accepted it, whatever the exception is called.
         body = io.BytesIO(request.body)
-        with _Deadline(self._total) as deadline:
+        total = self._total if request.deadline is None else min(self._total, request.deadline)
+        connect, read = self._timeouts
+        with _Deadline(total) as deadline:
             try:
                 with self._session().request(
                     # Without a body nothing is sent as one: a stream of no length would be chunked, and GET has none.
                     request.method, request.url, data=body if request.body else None, headers=dict(request.headers),
-                    timeout=self._timeouts, allow_redirects=False, stream=True,
+                    timeout=(min(connect, total), min(read, total)), allow_redirects=False, stream=True,
                 ) as answer:  # fmt: skip
                     response = HttpResponse(
                         status=answer.status_code,
@@ -73,15 +79,22 @@ class HttpTransport:
             raise Unanswered("deadline", status=response.status)
         return response
 
+    def close(self) -> None:
+        """Close the connections that are kept; the next call opens one again."""
+        for session in list(self._sessions):
+            session.close()
+
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
+        # A process that was forked would write into its parent's connections.
+        if session is None or self._local.process != os.getpid():
             session = requests.Session()
             # Without this, requests looks into ~/.netrc and overwrites our Authorization header.
             session.auth = _no_auth
             for scheme in ("https://", "http://"):
                 session.mount(scheme, _Adapter(pool_connections=8, pool_maxsize=2, max_retries=0))
-            self._local.session = session
+            self._local.session, self._local.process = session, os.getpid()
+            self._sessions.add(session)
         return session
 
 

@@ -64,12 +64,17 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as a provider wants it; any transport can carry it."""
+    """A request as a provider wants it; any transport can carry it.
+
+    Attributes:
+        deadline: seconds for the whole call, where that is less than the transport's own; None: the transport's own.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,19 @@ class Transport(Protocol):
         Raises:
             TemporarilyRefused: the request never left whole, so nobody can have accepted it.
             Unanswered: it left, and no answer came back.
+        """
+        ...
+
+
+class AsyncTransport(Protocol):
+    """A Transport whose caller does other things meanwhile."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Return the answer.
+
+        Raises:
+            TemporarilyRefused: the request never left, so nobody can have accepted it.
+            Unanswered: it may have left, and no answer came back.
         """
         ...
 

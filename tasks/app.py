@@ -29,7 +29,7 @@ class Workers(Celery):
 
 
 app = Workers("tasks", events="tasks.heartbeat:Events", control="tasks.control:Control")
-app.config_from_object("celeryconfig")
+app.config_from_object("tasks.celeryconfig")
 
 
 @signals.setup_logging.connect(weak=False)

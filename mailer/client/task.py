@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeGuard
 
-import celery
+try:
+    import celery
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "send_email needs Celery: install this package with its extra `celery`, e.g. pip install '.[celery]'"
+    ) from error
 
 from mailer import clock, ids, masking, request_id
 from mailer.client import app

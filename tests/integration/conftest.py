@@ -118,13 +118,19 @@ def spawn(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 
 
 @pytest.fixture
-def api(settings: Settings, environment: dict[str, str], spawn: Callable[..., Process]) -> Mailer:
-    """Give a client of a running API."""
+def api_url(settings: Settings, environment: dict[str, str], spawn: Callable[..., Process]) -> str:
+    """Give the address of a running API."""
     number = port.free_port()
     environment |= {"PORT": str(number), "MAILER_BIND": "127.0.0.1", "WEB_CONCURRENCY": "1"}
     process = spawn("web", "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "api:create_app()")
     process.wait_ready(lambda: port.answers(number), timeout=30)
-    return Mailer(f"http://127.0.0.1:{number}", API_KEY)
+    return f"http://127.0.0.1:{number}"
+
+
+@pytest.fixture
+def api(api_url: str) -> Mailer:
+    """Give a client of a running API."""
+    return Mailer(api_url, API_KEY)
 
 
 @pytest.fixture

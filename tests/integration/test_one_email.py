@@ -10,6 +10,7 @@ from pytest_celery import CeleryTestSetup
 
 from mailer import Mailer, ids
 from mailer.client.task import SendEmail
+from mailer.resource import MessageState
 from sandbox.process import Process as Sandbox
 from tests.factories import fields
 from tests.integration.conftest import copies, python
@@ -17,8 +18,8 @@ from tests.integration.conftest import copies, python
 LEASE = 1 + 2 * 1 + 25  # Settings.lease_seconds with the timeouts of these tests
 
 
-def attempts(message: dict[str, Any]) -> list[tuple[str, int | None, str]]:
-    return [(a["provider"], a["status_code"], a["outcome"]) for a in message["attempts"]]
+def attempts(message: MessageState) -> list[tuple[str, int | None, str]]:
+    return [(a.provider, a.status_code, a.outcome) for a in message.attempts]
 
 
 def test_by_http_to_the_inbox(api: Mailer, celery_setup: CeleryTestSetup, sandbox: Sandbox) -> None:
@@ -34,12 +35,12 @@ def test_by_http_to_the_inbox(api: Mailer, celery_setup: CeleryTestSetup, sandbo
         request_id="shop-1",
     )  # fmt: skip
     message = api.wait(id, timeout=20)
-    assert message["status"] == "accepted"
-    assert message["request_id"] == "shop-1"
+    assert message.status == "accepted"
+    assert message.request_id == "shop-1"
     assert attempts(message) == [("sendgrid", 202, "accepted")]
-    assert {r["status"] for r in message["recipients"]} == {"accepted"}
+    assert {r.status for r in message.recipients} == {"accepted"}
     [mail] = sandbox.mails(envelope_id=id)
-    assert mail["provider_message_id"] == message["attempts"][0]["provider_message_id"]
+    assert mail["provider_message_id"] == message.attempts[0].provider_message_id
     assert mail["subject"] == "Your invoice"
     assert mail["request"]["x-request-id"] == "shop-1"
 
@@ -58,7 +59,7 @@ def test_by_delay_from_another_process(
     while not sandbox.mails(envelope_id=id) and time.monotonic() < deadline:
         time.sleep(0.1)
     message = api.wait(id, timeout=10)
-    assert (message["status"], message["request_id"]) == ("accepted", "from-python")
+    assert (message.status, message.request_id) == ("accepted", "from-python")
     [mail] = sandbox.mails(envelope_id=id)
     assert mail["request"]["x-request-id"] == "from-python"
 
@@ -92,7 +93,7 @@ def test_every_fault_of_the_first_provider_ends_in_the_inbox(
     id = api.send(**fields())
     message = api.wait(id, timeout=20)
     assert attempts(message) == [("sendgrid", *first), ("mailgun", 200, "accepted")]
-    assert message["possible_duplicate"] is possible
+    assert message.possible_duplicate is possible
     assert copies(sandbox, id) == taken
 
 
@@ -101,7 +102,7 @@ def test_a_message_refused_for_good_fails_and_the_second_provider_is_not_called(
 ) -> None:
     sandbox.fail("sendgrid", status=400)
     message = api.wait(api.send(**fields()), timeout=20)
-    assert (message["status"], attempts(message)) == ("failed", [("sendgrid", 400, "rejected")])
+    assert (message.status, attempts(message)) == ("failed", [("sendgrid", 400, "rejected")])
     assert sandbox.mails() == []
 
 
@@ -110,13 +111,13 @@ def test_both_down_then_up_again(api: Mailer, celery_setup: CeleryTestSetup, san
         sandbox.fail(provider, mode="refuse")
     id = api.send(**fields())
     deadline = time.monotonic() + 20
-    while len(api.get(id)["attempts"]) < 2 and time.monotonic() < deadline:
+    while len(api.get(id).attempts) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert api.get(id)["status"] in ("queued", "sending")
+    assert api.get(id).status in ("queued", "sending")
     for provider in ("sendgrid", "mailgun"):
         sandbox.mend(provider)
     message = api.wait(id, timeout=30)
-    assert message["status"] == "accepted"
+    assert message.status == "accepted"
     assert len(copies(sandbox, id)) == 1
 
 
@@ -127,15 +128,15 @@ def test_a_worker_killed_in_the_middle_of_a_call(
     sandbox.fail("sendgrid", mode="latency", latency_ms=800)
     id = api.send(**fields())
     deadline = time.monotonic() + 20
-    while not api.get(id)["attempts"] and time.monotonic() < deadline:
+    while not api.get(id).attempts and time.monotonic() < deadline:
         time.sleep(0.02)
     assert celery_setup.worker is not None
     celery_setup.worker.kill()
-    assert api.get(id)["status"] == "sending"
+    assert api.get(id).status == "sending"
     celery_setup.worker.container.restart()
     message = api.wait(id, timeout=LEASE + 20)
     assert attempts(message) == [("sendgrid", None, "unknown"), ("mailgun", 200, "accepted")]
-    assert message["possible_duplicate"] is True
+    assert message.possible_duplicate is True
 
 
 def test_a_killed_worker_under_fail_makes_no_second_call(
@@ -144,13 +145,13 @@ def test_a_killed_worker_under_fail_makes_no_second_call(
     sandbox.fail("sendgrid", mode="latency", latency_ms=800)
     id = api.send(**fields(on_unknown="fail"))
     deadline = time.monotonic() + 20
-    while not api.get(id)["attempts"] and time.monotonic() < deadline:
+    while not api.get(id).attempts and time.monotonic() < deadline:
         time.sleep(0.02)
     assert celery_setup.worker is not None
     celery_setup.worker.kill()
     celery_setup.worker.container.restart()
     message = api.wait(id, timeout=LEASE + 20)
-    assert (message["status"], attempts(message)) == ("unknown", [("sendgrid", None, "unknown")])
+    assert (message.status, attempts(message)) == ("unknown", [("sendgrid", None, "unknown")])
     assert len(copies(sandbox, id)) <= 1
 
 
@@ -163,5 +164,5 @@ def test_what_the_broker_lost_the_sweep_brings_back(
     with send_email.app.connection_for_write() as connection:
         connection.default_channel.queue_purge("mail.transactional")
     celery_setup.worker.container.restart()
-    assert [api.wait(id, timeout=30)["status"] for id in sent] == ["accepted"] * 5
+    assert [api.wait(id, timeout=30).status for id in sent] == ["accepted"] * 5
     assert [len(copies(sandbox, id)) for id in sent] == [1] * 5

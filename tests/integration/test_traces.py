@@ -220,7 +220,8 @@ from api import create_app
 app = create_app(Settings.load())
 def broken(*_, **__):
     raise RuntimeError("cannot send to bob.private@example.com")
-type(bootstrap.service()).submit = broken
+from mailer.intake import Intake
+Intake.draft = broken
 answer = app.test_client().post("/v1/messages", json={"to": "bob.private@example.com", "subject": "Subject-private",
     "text": "Text-private", "from": "ann.private@sender.example.com"},
     headers={"Authorization": "Bearer " + os.environ["MAILER_API_KEY"], "X-Request-ID": "sentry-boom"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -222,3 +223,38 @@ def test_a_question_goes_without_a_body_and_says_so_when_there_was_no_connection
     assert b"transfer-encoding" not in seen[0].lower()
     with pytest.raises(TemporarilyRefused, match="no_connection"):
         transport.send(HttpRequest("GET", url, {}, b""))
+
+
+def test_a_request_may_have_less_time_than_the_transport() -> None:
+    begun = time.monotonic()
+    transport = HttpTransport(connect_timeout=5, read_timeout=5)
+    with server(hang) as url, pytest.raises(Unanswered):
+        transport.send(HttpRequest("POST", url, {}, b"{}", deadline=0.2))
+    assert time.monotonic() - begun < 2
+
+
+def test_a_transport_that_was_closed_opens_a_connection_again() -> None:
+    ok = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    with server(ok, ok) as url:
+        transport = HttpTransport(connect_timeout=1, read_timeout=1)
+        for _ in range(2):
+            assert transport.send(HttpRequest("POST", url, {}, b"{}")).status == 200
+            transport.close()
+
+
+def test_a_forked_process_does_not_use_its_parents_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    ok = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    kept: list[socket.socket] = []
+
+    def keep(connection: socket.socket) -> None:
+        ok(connection)
+        kept.append(connection.dup())
+
+    transport = HttpTransport(connect_timeout=1, read_timeout=0.5)
+    with server(keep, ok) as url:
+        assert transport.send(HttpRequest("POST", url, {}, b"{}")).status == 200
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: -1)
+            assert transport.send(HttpRequest("POST", url, {}, b"{}")).status == 200
+    kept[0].close()
+    transport.close()
