@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -59,10 +61,19 @@ def test_the_command_line_needs_nothing_of_the_web() -> None:
     assert run_without("nothing", program) == ""
 
 
-def test_an_applications_default_celery_app_does_not_get_our_configuration() -> None:
+def test_the_wheel_holds_what_the_service_needs_and_no_celeryconfig_for_everybody(tmp_path: Path) -> None:
     """Celery reads a module `celeryconfig` wherever it finds one, and the wheel lies beside the application."""
-    code = "import celery; assert celery.current_app.conf.task_default_exchange == 'celery'"
-    assert run_without("nothing", code) == ""
+    checkout = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns(".*", "var", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, checkout, ignore=ignored, symlinks=True)
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-qq", "-w", str(tmp_path), "."]
+    subprocess.run(build, cwd=checkout, check=True, timeout=120)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+        assert packed.read("tasks/celeryconfig.py") == (ROOT / "celeryconfig.py").read_bytes()
+    assert "celeryconfig.py" not in names
+    assert {"mailer/py.typed", "mailer/store/migrations/env.py", "api/templates/problem.html"} <= names
 
 
 @pytest.mark.parametrize(
