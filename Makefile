@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos cluster format requirements vendor
+.PHONY: help run test lint bench chaos proofs cluster format requirements vendor
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +17,7 @@ help:
 	@echo "make lint          ruff, mypy, import contracts"
 	@echo "make bench         speed, as ratios to peers, in one run here"
 	@echo "make chaos         everything that can die dies under load, with a table (ARGS='--seeds 1 --mails 300')"
+	@echo "make proofs        the API's promises in numbers: idempotency, cancel, listing (ARGS=NAME for one)"
 	@echo "make cluster       a RabbitMQ cluster of three nodes here, to kill nodes of; Ctrl-C stops it"
 	@echo "make format        lets ruff rewrite"
 	@echo "make requirements  compiles requirements*.txt from requirements*.in"
@@ -44,6 +45,10 @@ bench: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m deploy.local.install
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+proofs: $(VENV)/.dev
+	@$(BIN)/python -m deploy.local.install
+	@exec $(BIN)/python -m tests.proofs $(ARGS)
 
 cluster: $(VENV)/.run
 	@exec $(BIN)/python -I -S deploy/local/tether.py --signal TERM -- $(BIN)/python -m deploy.cluster

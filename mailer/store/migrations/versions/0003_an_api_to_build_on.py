@@ -58,7 +58,8 @@ def _times() -> None:
             f"UPDATE {table} SET created_at = (SELECT m.created_at FROM messages m WHERE m.id = {table}.{owner})"  # noqa: S608
         )
         if op.get_context().dialect.name != "sqlite":
-            op.alter_column(table, "created_at", server_default=None)
+            # Processes of the version before may still insert while a deploy goes on.
+            op.alter_column(table, "created_at", server_default=sa.func.now())
 
 
 def _indexes() -> None:
