@@ -35,7 +35,7 @@ class Race:
 
 
 def race(system: System, *, rounds: int = 1000, seed: int = 1) -> Race:
-    """Send and cancel so many mails (at most 1,000), the cancel some milliseconds after the mail, and count by what was received."""
+    """Send and cancel so many mails (at most 1,000), each a moment after it was sent; count by what was received."""
     rng = random.Random(seed)
     pauses = [rng.uniform(0, 0.06) for _ in range(rounds)]
     done = Race(rounds)
