@@ -11,13 +11,15 @@ from api.errors import SenderNotAllowed
 from mailer import request_id
 from mailer.client.task import build
 from mailer.delivery import EnvelopeStatus, Lane
-from mailer.errors import InvalidMessage, InvalidRequest, Problem
+from mailer.errors import Invalid, InvalidMessage, Problem
 from mailer.ledger import Answer, Once, Submission
 from mailer.resource import MOST_AT_ONCE, Accepted, BulkAnswer, BulkResult, plain
 from mailer.resource import Problem as ShownProblem
 
 # Seconds in which the workers of many messages are woken one by one; the sweep, soon after, wakes the others.
 _WAKING = 1.0
+# Wrong fields that are named of each of many messages: an answer must not be far larger than its request.
+_PROBLEMS = 10
 
 
 def one(given: Mapping[str, object], asked: Once | None) -> Answer:
@@ -31,6 +33,9 @@ def one(given: Mapping[str, object], asked: Once | None) -> Answer:
 def many(given: Mapping[str, object], asked: Once | None) -> Answer:
     """Store those of many messages that are valid, wake workers; return the answer that holds."""
     items = _items(given)
+    most = state.current().limiter.most(auth.key())
+    if most is not None and len(items) > most:
+        raise Invalid((Problem("/messages", f"are more than the {most} that the key's rate allows", "rate"),))
     # One is counted already.
     auth.count(len(items) - 1)
     for lane in {_lane(item) for item in items if isinstance(item, dict)}:
@@ -40,7 +45,7 @@ def many(given: Mapping[str, object], asked: Once | None) -> Answer:
         try:
             draft = _draft(item if isinstance(item, dict) else {})
         except (InvalidMessage, SenderNotAllowed) as error:
-            found = ShownProblem.model_validate(errors.body(error))
+            found = ShownProblem.model_validate(errors.body(error, most=_PROBLEMS))
             results.append(BulkResult(status=found.status, problem=found))
         else:
             drafts.append(draft)
@@ -62,9 +67,9 @@ def _items(given: Mapping[str, object]) -> list[object]:
     items = given.get("messages")
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_AT_ONCE:
         wrong = Problem("/messages", f"must be a list of 1 to {MOST_AT_ONCE} messages", "messages")
-        raise InvalidRequest((wrong, *unknown[:100]))
+        raise Invalid((wrong, *unknown[:100]))
     if unknown:
-        raise InvalidRequest(tuple(unknown[:100]))
+        raise Invalid(tuple(unknown[:100]))
     return items
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from datetime import UTC, datetime
+from typing import TypedDict
 
 import flask
 
@@ -38,6 +39,18 @@ def key() -> ApiKey:
     """Return the key of this request."""
     found: ApiKey = flask.g.key
     return found
+
+
+class World(TypedDict):
+    """Which messages a key works with: those of its project, test messages or the others."""
+
+    project_id: str
+    test: bool
+
+
+def world() -> World:
+    """Return which messages this request is about."""
+    return World(project_id=key().project_id, test=key().test)
 
 
 def token() -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mailer import ids
-from mailer.errors import InvalidRequest, Problem
+from mailer.errors import Invalid, Problem
 from mailer.ledger import MessageLine, Place
 from mailer.resource import MessageQuery
 
@@ -23,17 +23,17 @@ def read(query: MessageQuery) -> Place | None:
     """Return where the page begins; None: at the newest.
 
     Raises:
-        InvalidRequest: it is no cursor of ours, or one of another list.
+        Invalid: it is no cursor of ours, or one of another list.
     """
     if query.cursor is None:
         return None
     try:
         text = base64.b64decode(query.cursor + "=" * (-len(query.cursor) % 4), altchars=b"-_", validate=True)
         at, id, of = json.loads(text)
-        place = Place(created_at=datetime.fromisoformat(at), id=id)
-    except (ValueError, TypeError):
+        place = Place(created_at=datetime.fromisoformat(at).astimezone(UTC), id=id)
+    except (ValueError, TypeError, OverflowError):
         raise _wrong("is no cursor that was given here") from None
-    if not ids.is_id(id) or place.created_at.tzinfo is None:
+    if not isinstance(id, str) or not ids.is_id(id):
         raise _wrong("is no cursor that was given here")
     if of != _list(query):
         raise _wrong("belongs to a list with other conditions")
@@ -46,5 +46,5 @@ def _list(query: MessageQuery) -> str:
     return hashlib.sha256(conditions.encode()).hexdigest()[:16]
 
 
-def _wrong(why: str) -> InvalidRequest:
-    return InvalidRequest((Problem("cursor", why, "cursor"),))
+def _wrong(why: str) -> Invalid:
+    return Invalid((Problem("cursor", why, "cursor"),))

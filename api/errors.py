@@ -10,13 +10,14 @@ from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntit
 from api.gate import RETRY_AFTER, TooMuchWaiting
 from mailer import log, request_id
 from mailer.errors import (
+    Invalid,
     InvalidMessage,
-    InvalidRequest,
     KeyInUse,
     KeyReused,
     MailerError,
     StoreUnavailable,
     StoreUncertain,
+    TooBroad,
     TooLate,
 )
 from mailer.problem_type import PROBLEM_TYPES
@@ -71,13 +72,17 @@ class NotFound(MailerError):
     """This project has nothing with this id."""
 
 
+class Busy(MailerError):
+    """This process answers as many of these as it may already."""
+
+
 class Stale(MailerError):
     """It is not any more what `If-Match` says."""
 
 
 _TABLE: dict[type[Exception], str] = {
     InvalidMessage: "invalid-message",
-    InvalidRequest: "invalid-request",
+    Invalid: "invalid-request",
     Unauthorized: "unauthorized",
     MissingScope: "missing-scope",
     NetworkNotAllowed: "network-not-allowed",
@@ -88,6 +93,8 @@ _TABLE: dict[type[Exception], str] = {
     NotFound: "not-found",
     Stale: "precondition-failed",
     TooLate: "too-late",
+    TooBroad: "too-broad",
+    Busy: "busy",
     KeyInUse: "idempotency-key-in-use",
     KeyReused: "idempotency-key-reused",
     TooMuchWaiting: "backlog",
@@ -107,6 +114,7 @@ _HTTP = {
 _HEADERS: dict[str, dict[str, str]] = {
     "unauthorized": {"WWW-Authenticate": 'Bearer realm="mailer"'},
     "idempotency-key-in-use": {"Retry-After": "1"},
+    "busy": {"Retry-After": "2"},
     "unavailable": {"Retry-After": "5"},
     "uncertain": {"Retry-After": "5"},
     "backlog": {"Retry-After": str(RETRY_AFTER)},
@@ -122,10 +130,11 @@ def register(app: flask.Flask) -> None:
     app.register_error_handler(InternalServerError, _unexpected)
 
 
-def body(error: Exception) -> dict[str, Any]:
-    """Return the problem that an error of ours is, as JSON-ready values."""
+def body(error: Exception, *, most: int) -> dict[str, Any]:
+    """Return the problem that an error of ours is, as JSON-ready values, with so many wrong fields at most."""
     slug = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
-    return _body(slug, detail=_detail(error), **_more(error))
+    found = _body(slug, detail=_detail(error), **_more(error))
+    return found | ({"errors": found["errors"][:most]} if "errors" in found else {})
 
 
 def problem(slug: str, *, status: int | None = None, detail: str | None = None, **more: Any) -> flask.Response:
@@ -170,7 +179,7 @@ def _detail(error: Exception) -> str | None:
 def _more(error: Exception) -> dict[str, Any]:
     """Return what a problem says beside the standard members."""
     match error:
-        case InvalidRequest():
+        case Invalid():
             return {"errors": [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in error.problems]}
         case TooLate():
             return {"state": error.state}
@@ -184,7 +193,9 @@ def _more(error: Exception) -> dict[str, Any]:
 def _http(error: HTTPException) -> flask.Response:
     """Flask's and Werkzeug's own: 404, 405, 400 and the like."""
     status = error.code or 500
-    response = problem(_HTTP.get(status, "bad-request"), status=status, detail=error.description)
+    # Flask's own words for a path that is none are meant for whoever types it into a browser.
+    detail = None if status == 404 else error.description
+    response = problem(_HTTP.get(status, "bad-request"), status=status, detail=detail)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value

@@ -48,16 +48,19 @@ class Gate:
             raise TooMuchWaiting(why)
 
     def _look(self, lane: Lane) -> str:
-        # One thread looks; the others go by what it finds.
-        with self._lock:
-            until, why = self._found.get(lane, (0.0, ""))
-            if self._clock() < until:
-                return why
+        _, before = self._found.get(lane, (0.0, ""))
+        # One looks, the others go by what was found last: a database that hangs must not hold up all of them here.
+        if not self._lock.acquire(blocking=False):
+            return before
+        try:
+            self._found[lane] = (self._clock() + _HOLDS, before)
             why = self._reason(lane)
             if why:
                 _log.warning("backlog", lane=lane.value, reason=why)
             self._found[lane] = (self._clock() + _HOLDS, why)
-            return why
+        finally:
+            self._lock.release()
+        return why
 
     def _reason(self, lane: Lane) -> str:
         seconds, depth = self._settings.backlog(lane)

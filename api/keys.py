@@ -8,7 +8,7 @@ from api import auth, body, once, schemas, sealed, state
 from api.errors import NotFound
 from api.operation import operation
 from mailer.api_key import ApiKey
-from mailer.errors import InvalidRequest, Problem
+from mailer.errors import Invalid, Problem
 from mailer.ledger import Answer
 from mailer.problem import parsed
 from mailer.resource import KeyCreated, KeyList, KeyRequest, KeyState, Scope, plain
@@ -39,33 +39,43 @@ def create() -> flask.Response:
 def listed() -> flask.Response:
     """List the keys of this project, the newest first; revoked ones too."""
     found = state.current().keyring.listed(project_id=auth.key().project_id)
-    return flask.jsonify(plain(KeyList(keys=[schemas.key(k) for k in found])))
+    return flask.jsonify(plain(KeyList(keys=[schemas.key(k) for k in found if _may_see(k)])))
 
 
 @blueprint.get("/<id:id>")
 @operation(scope=Scope.ADMIN, answers={200: KeyState}, problems=("not-found",))
 def show(id: str) -> flask.Response:
     """Show a key of this project, without its secret."""
-    found = state.current().keyring.get(id, project_id=auth.key().project_id)
-    if found is None:
-        raise NotFound
-    return flask.jsonify(plain(schemas.key(found)))
+    return flask.jsonify(plain(schemas.key(_seen(id))))
 
 
 @blueprint.post("/<id:id>/revoke")
 @operation(scope=Scope.ADMIN, answers={200: KeyState}, problems=("not-found",))
 def revoke(id: str) -> flask.Response:
     """End a key. Within seconds no process takes it any more; that cannot be undone."""
+    _seen(id)
     answer = state.current().keyring.revoke(id, project_id=auth.key().project_id, once=once.asked(), render=_render)
     if answer is None:
         raise NotFound
     return once.answered(answer)
 
 
+def _seen(id: str) -> ApiKey:
+    found = state.current().keyring.get(id, project_id=auth.key().project_id)
+    if found is None or not _may_see(found):
+        raise NotFound
+    return found
+
+
+def _may_see(key: ApiKey) -> bool:
+    """A test key has to do with test keys only."""
+    return key.test or not auth.key().test
+
+
 def _wanted(given: dict[str, object]) -> KeyRequest:
     wanted = parsed(KeyRequest, given, context={"now": state.current().intake.now()})
     if auth.key().test and not wanted.test:
-        raise InvalidRequest((Problem("/test", "must be true: a test key makes test keys only", "test"),))
+        raise Invalid((Problem("/test", "must be true: a test key makes test keys only", "test"),))
     return wanted
 
 

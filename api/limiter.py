@@ -89,6 +89,11 @@ class Limiter:
             _log.warning("limits.unavailable", error=type(error.storage_error).__name__)
             return Verdict(passed=True)
 
+    def most(self, key: ApiKey) -> int | None:
+        """Return how many requests at once are never too many for this key; None: any number."""
+        amounts = [rate.amount for _, rate, _ in self._limits(key)]
+        return min(amounts, default=None)
+
     def _count(self, key: ApiKey, cost: int) -> Verdict:
         quotas: list[Quota] = []
         for policy, rate, owner in self._limits(key):

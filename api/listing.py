@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import urlencode
 
 import flask
 
 from api import auth, cursor, schemas, state
+from api.errors import Busy
 from api.operation import operation
-from mailer.errors import InvalidRequest, Problem
-from mailer.ledger import Selection
+from mailer.errors import Invalid, Problem
+from mailer.ledger import MessageLine, Selection
 from mailer.problem import parsed
 from mailer.resource import MessagePage, MessageQuery, Scope, plain
+
+# Lists that a process reads at once; seconds that one more waits.
+_asking = threading.BoundedSemaphore(4)
+_PATIENCE = 2.0
 
 blueprint = flask.Blueprint("listing", __name__, url_prefix="/v1/messages")
 
 
 @blueprint.get("")
-@operation(scope=Scope.READ, query=MessageQuery, answers={200: MessagePage}, problems=("invalid-request",))
+@operation(
+    scope=Scope.READ, query=MessageQuery, answers={200: MessagePage}, problems=("invalid-request", "too-broad", "busy")
+)
 def listed() -> flask.Response:
     """List messages, the newest first.
 
@@ -25,13 +33,13 @@ def listed() -> flask.Response:
     """
     query = _query()
     wanted = Selection(
-        project_id=auth.key().project_id,
+        **auth.world(),
         after=cursor.read(query),
         # One more, to see whether there is another page.
         limit=query.limit + 1,
         **query.model_dump(exclude={"cursor", "limit"}),
     )
-    found = state.current().intake.listed(wanted)
+    found = _ask(wanted)
     page = found[: query.limit]
     after = cursor.write(page[-1], query) if len(found) > query.limit else None
     response = flask.jsonify(plain(MessagePage(messages=[schemas.summary(m) for m in page], next_cursor=after)))
@@ -41,11 +49,21 @@ def listed() -> flask.Response:
     return response
 
 
+def _ask(wanted: Selection) -> list[MessageLine]:
+    """Return the page; of all threads only some may be busy with lists, so that messages come in meanwhile."""
+    if not _asking.acquire(timeout=_PATIENCE):
+        raise Busy
+    try:
+        return state.current().intake.listed(wanted)
+    finally:
+        _asking.release()
+
+
 def _query() -> MessageQuery:
     given = flask.request.args
     if twice := [name for name in given if len(given.getlist(name)) > 1]:
-        raise InvalidRequest((Problem(twice[0], "is given more than once", "duplicate"),))
+        raise Invalid((Problem(twice[0], "is given more than once", "duplicate"),))
     query = parsed(MessageQuery, given.to_dict())
     if query.metadata_value is not None and query.metadata_key is None:
-        raise InvalidRequest((Problem("metadata_value", "needs metadata_key", "metadata_value"),))
+        raise Invalid((Problem("metadata_value", "needs metadata_key", "metadata_value"),))
     return query

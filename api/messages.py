@@ -7,7 +7,6 @@ import flask
 from api import accept, auth, body, once, schemas, shown, state
 from api.errors import NotFound
 from api.operation import operation
-from mailer import clock
 from mailer.intake import Change
 from mailer.ledger import Answer, MessageView
 from mailer.message import Message
@@ -66,7 +65,7 @@ def bulk() -> flask.Response:
 @operation(scope=Scope.READ, answers={200: MessageState}, problems=("not-found",))
 def show(id: str) -> flask.Response:
     """Tell what is known about a message."""
-    found = state.current().intake.view(id, project_id=auth.key().project_id)
+    found = state.current().intake.view(id, **auth.world())
     if found is None:
         raise NotFound
     return shown.message(_render(found))
@@ -82,12 +81,12 @@ def show(id: str) -> flask.Response:
 def reschedule(id: str) -> flask.Response:
     """Change when a message is sent, or when to stop trying, until a worker has taken it."""
     given = body.fields()
-    change = parsed(ScheduleChange, given, context={"now": clock.now()})
+    change = parsed(ScheduleChange, given, context={"now": state.current().intake.now()})
     here = state.current()
     answer = here.intake.reschedule(
         id,
         Change(given=frozenset(given), send_at=change.send_at, expires_at=change.expires_at),
-        project_id=auth.key().project_id,
+        **auth.world(),
         by=auth.key().name,
         check=_as_expected,
         render=_render,
@@ -107,7 +106,7 @@ def cancel(id: str) -> flask.Response:
     200: it is canceled, and nobody will send it. 409: it is too late, or nobody knows; it was not canceled.
     """
     answer = state.current().intake.cancel(
-        id, project_id=auth.key().project_id, by=auth.key().name, asked=once.asked(), check=_as_expected, render=_render
+        id, **auth.world(), by=auth.key().name, asked=once.asked(), check=_as_expected, render=_render
     )
     if answer is None:
         raise NotFound
@@ -118,7 +117,7 @@ def cancel(id: str) -> flask.Response:
 @operation(scope=Scope.READ, answers={200: AttemptList}, problems=("not-found",))
 def attempts(id: str) -> flask.Response:
     """List every call that was made to a provider for a message, the first first."""
-    found = state.current().intake.view(id, project_id=auth.key().project_id)
+    found = state.current().intake.view(id, **auth.world())
     if found is None:
         raise NotFound
     return flask.jsonify(plain(AttemptList(attempts=[schemas.attempt(a) for a in found.attempts])))
@@ -129,7 +128,7 @@ def attempts(id: str) -> flask.Response:
 def events(id: str) -> flask.Response:
     """Tell what happened to a message, in order of time; its present state comes last."""
     here = state.current()
-    story = here.intake.story(id, project_id=auth.key().project_id)
+    story = here.intake.story(id, **auth.world())
     if story is None:
         raise NotFound
     told = [Event(at=line.at, type=line.kind, detail=line.text) for line in tell(story, now=here.intake.now())]
@@ -140,7 +139,7 @@ def events(id: str) -> flask.Response:
 @operation(scope=Scope.CONTENT, answers={200: Message}, problems=("not-found",))
 def content(id: str) -> flask.Response:
     """Return a message as it was accepted: addresses, texts, attachments."""
-    found = state.current().intake.content(id, project_id=auth.key().project_id)
+    found = state.current().intake.content(id, **auth.world())
     if found is None:
         raise NotFound
     return flask.jsonify(found.wire())

@@ -9,7 +9,7 @@ import re
 import flask
 
 from api import auth, state
-from mailer.errors import InvalidRequest, Problem
+from mailer.errors import Invalid, Problem
 from mailer.ledger import Answer, Once
 
 HEADER = "Idempotency-Key"
@@ -31,10 +31,11 @@ def asked(body: object = None, *, also: str = "") -> Once | None:
     key = given[1:-1] if len(given) > 2 and given[0] == given[-1] == '"' else given
     if not _FORM.fullmatch(key):
         why = f"must be 1 to {LONGEST} visible ASCII characters"
-        raise InvalidRequest((Problem(HEADER, why, "idempotency_key"),))
+        raise Invalid((Problem(HEADER, why, "idempotency_key"),))
     what = json.dumps([flask.request.method, flask.request.path, also, body], sort_keys=True, separators=(",", ":"))
     return Once(
         project_id=auth.key().project_id,
+        test=auth.key().test,
         key=key,
         fingerprint=hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest(),
         now=state.current().intake.now(),

@@ -33,7 +33,8 @@ def attempt(attempt: Attempt) -> AttemptState:
     """Return one attempt."""
     return AttemptState(
         provider=attempt.provider, started_at=attempt.started_at, duration_ms=attempt.duration_ms,
-        status_code=attempt.status_code, outcome=attempt.outcome, provider_message_id=attempt.provider_message_id,
+        status_code=attempt.status_code, outcome=attempt.outcome,
+        provider_message_id=attempt.provider_message_id or None,
         error=_error(attempt), possible_duplicate=attempt.possible_duplicate,
     )  # fmt: skip
 

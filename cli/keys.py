@@ -43,7 +43,7 @@ def create(
     wanted = parsed(KeyRequest, {
         "name": name, "scopes": scope, "from_domains": from_domain or [], "networks": network or [], "rate": rate,
         "expires_at": moment.parse(expires, ahead=True) if expires else None, "test": test,
-    }, context={"now": clock.now()})  # fmt: skip
+    }, context={"now": keyring.now()})  # fmt: skip
     key, token = keyring.make(wanted, project_id=project)
     keyring.add(key)
     if json:
@@ -84,7 +84,7 @@ def revoke(
     Exit code 0: it is revoked; 1: there is no such key.
     """
     keyring = bootstrap.keyring()
-    given = id.removesuffix("...")
+    given = id.rstrip(".\N{HORIZONTAL ELLIPSIS}")
     found = next((k for k in keyring.listed(project_id=None) if given in (k.id, k.prefix)), None)
     if found is None:
         raise ConfigurationError(f"there is no key {id}")

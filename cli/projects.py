@@ -39,11 +39,19 @@ def create(name: _Name, *, from_domain: _Domains = None, json: Json = False) -> 
     _said(name, "made", json)
 
 
-def change(name: _Name, *, from_domain: _Domains = None, json: Json = False) -> None:
-    """Change the domains that a project may send from; those that are not given again are taken away.
+def change(
+    name: _Name,
+    *,
+    from_domain: _Domains = None,
+    any_domain: Annotated[bool, typer.Option("--any-domain", help="it may send from any domain")] = False,
+    json: Json = False,
+) -> None:
+    """Change the domains that a project may send from: all of them are given, in place of those before.
 
-    Exit code 0: it is changed; 1: there is none of that name.
+    Exit code 0: it is changed; 1: there is none of that name; 2: neither domains nor --any-domain are given, or both.
     """
+    if bool(from_domain) == any_domain:
+        raise typer.BadParameter("either --from-domain (several times) or --any-domain")
     if not bootstrap.keyring().change_project(name, from_domains=_rules(from_domain).from_domains):
         raise ConfigurationError(f"there is no project {name}")
     _said(name, "changed", json)

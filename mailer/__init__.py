@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mailer.client.coroutine import AsyncMailer
     from mailer.client.error import (
         Backlog,
+        Busy,
         Forbidden,
         FromNotAllowed,
         IdempotencyKeyInUse,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         PreconditionFailed,
         RateLimited,
         ServiceError,
+        TooBroad,
         TooLarge,
         TooLate,
         Unauthorized,
@@ -40,6 +42,7 @@ __all__ = [
     "AsyncMailer",
     "Backlog",
     "BrokerUnavailable",
+    "Busy",
     "ConfigurationError",
     "Forbidden",
     "FromNotAllowed",
@@ -57,6 +60,7 @@ __all__ = [
     "PreconditionFailed",
     "RateLimited",
     "ServiceError",
+    "TooBroad",
     "TooLarge",
     "TooLate",
     "Unauthorized",

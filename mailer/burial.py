@@ -7,6 +7,7 @@ deliveries. So a mail comes back a few times, each time later and alone, before 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -77,7 +78,11 @@ class Burial:
             self._keep(replace(letter, call={"raw": ascii(letter.call)[:_RAW]}))
 
     def _account(self, letter: Letter) -> None:
-        id = self._stored(letter)
+        try:
+            id = self._stored(letter)
+        except Conflict:
+            self._keep(_by_itself(letter))
+            return
         work = self.store.load([id]).get(id) if id else None
         if work is None:
             self._keep(letter)
@@ -99,10 +104,10 @@ class Burial:
         try:
             message = Message.build(letter.fields)
             return self.submit(message, project_id=letter.project_id, request_id=letter.request_id, id=letter.id)
-        except StoreUnavailable:
+        except (StoreUnavailable, Conflict):
             raise
         except Exception as fault:  # noqa: BLE001 - what killed it once may do so again; it must be kept all the same
-            problems = str(fault) if isinstance(fault, InvalidMessage | Conflict) else ""
+            problems = str(fault) if isinstance(fault, InvalidMessage) else ""
             _log.error("dead.not_storable", envelope_id=letter.id, error=type(fault).__name__, problems=problems)
             return None
 
@@ -134,3 +139,12 @@ class Burial:
     def _alarm(self, letter: Letter, *, deaths: int, given_up: bool) -> None:
         about = {"envelope_id": letter.id, "request_id": letter.request_id, "reason": letter.reason}
         self.alarm("task.dead", **about, deaths=deaths, given_up=given_up)
+
+
+def _by_itself(letter: Letter) -> Letter:
+    """Return a letter whose id belongs to another message under one of its own: each of several is kept.
+
+    Whoever replays it sends it as the mail of its own that it is.
+    """
+    what = json.dumps(letter.call, sort_keys=True, default=str)
+    return replace(letter, id=ids.derived(f"conflict {letter.id} {what}"), reason="conflict")

@@ -2,10 +2,11 @@
 
 MailerError
 ├── ConfigurationError        a setting is missing or wrong; names it
-├── InvalidRequest            what was asked for breaks a rule; carries every problem at once
+├── Invalid                   what was asked for breaks a rule; carries every problem at once
 │   └── InvalidMessage        the message does
 ├── Conflict                  the id is taken by another message
 ├── TooLate                   a worker has taken the message already
+├── TooBroad                  a question leaves too much to look through
 ├── KeyInUse                  the first request with this Idempotency-Key is still running
 ├── KeyReused                 this Idempotency-Key belongs to another request
 ├── StoreUnavailable          the database did not answer: nothing was stored
@@ -54,7 +55,7 @@ class Problem:
     code: str
 
 
-class InvalidRequest(MailerError, ValueError):
+class Invalid(MailerError, ValueError):
     """What was asked for breaks one or more rules.
 
     Attributes:
@@ -66,7 +67,7 @@ class InvalidRequest(MailerError, ValueError):
         self.problems = problems
 
 
-class InvalidMessage(InvalidRequest):
+class InvalidMessage(Invalid):
     """The message breaks one or more rules."""
 
 
@@ -84,6 +85,10 @@ class TooLate(MailerError):
     def __init__(self, text: str, *, state: str) -> None:
         super().__init__(text)
         self.state = state
+
+
+class TooBroad(MailerError):
+    """A question leaves too much to look through; narrow it."""
 
 
 class KeyInUse(MailerError):

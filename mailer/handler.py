@@ -65,7 +65,7 @@ class EmailHandler(logging.Handler):
     ) -> None:
         super().__init__(level)
         self._mailer = Mailer(url, api_key, timeout=timeout, deadline=timeout, retries=0, transport=transport)
-        self._to, self._from, self._subject = to, from_, logging.Formatter(subject)
+        self._to, self._from, self._subject = to, from_, logging.Formatter(subject, validate=False)
         self._gate = _Gate(most=most, period=period, pause=pause, clock=clock)
         self._sending = threading.local()
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from mailer import ids
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane
-from mailer.errors import InvalidRequest, Problem, StoreUnavailable, StoreUncertain, TooLate
+from mailer.errors import Invalid, Problem, StoreUnavailable, StoreUncertain, TooLate
 from mailer.ledger import Answer, Backlog, MessageLine, MessageView, Once, Revision, Selection, Submission
 from mailer.message import Message
 from mailer.outcome import Outcome
@@ -69,27 +69,34 @@ class Intake:
         """Return the answer that was given to this request before. Raises KeyReused if it was another's."""
         return None if asked is None else self._store.kept(asked)
 
-    def view(self, id: str, *, project_id: str) -> MessageView | None:
-        """Return what is known about a message of this project, None if it has no such message."""
-        return self._service.view(id, project_id=project_id)
+    def view(self, id: str, *, project_id: str, test: bool) -> MessageView | None:
+        """Return what is known about a message of this project, None if it has no such message.
+
+        Test messages and the others do not see each other, here and below.
+        """
+        found = self._service.view(id, project_id=project_id)
+        return found if found is not None and found.test == test else None
 
     def listed(self, wanted: Selection) -> list[MessageLine]:
         """Return a page of messages, the newest first."""
         return self._store.listed(wanted)
 
-    def content(self, id: str, *, project_id: str) -> Message | None:
+    def content(self, id: str, *, project_id: str, test: bool) -> Message | None:
         """Return a message of this project as it was accepted."""
-        return self._store.content(id, project_id=project_id) if ids.is_id(id) else None
+        seen = self.view(id, project_id=project_id, test=test)
+        return self._store.content(id, project_id=project_id) if seen is not None else None
 
-    def story(self, id: str, *, project_id: str) -> Story | None:
+    def story(self, id: str, *, project_id: str, test: bool) -> Story | None:
         """Return a message of this project with all that happened to it."""
-        return self._store.story(id, project_id=project_id) if ids.is_id(id) else None
+        found = self._store.story(id, project_id=project_id) if ids.is_id(id) else None
+        return found if found is not None and found.message.test == test else None
 
     def cancel(
         self,
         id: str,
         *,
         project_id: str,
+        test: bool,
         by: str,
         asked: Once | None,
         check: Callable[[MessageView], None],
@@ -111,7 +118,7 @@ class Intake:
             _still_waits(view)
             return Revision(input=EnvelopeInput.CANCEL, note=("canceled", f"by {by}"))
 
-        return self._revise(id, project_id, decide, asked=asked, render=render)
+        return self._revise(id, project_id, test, decide, asked=asked, render=render)
 
     def reschedule(
         self,
@@ -119,6 +126,7 @@ class Intake:
         change: Change,
         *,
         project_id: str,
+        test: bool,
         by: str,
         check: Callable[[MessageView], None],
         render: Callable[[MessageView], Answer],
@@ -130,23 +138,24 @@ class Intake:
 
         Raises:
             TooLate: a worker has taken it; nothing was changed.
-            InvalidRequest: the times contradict each other.
+            Invalid: the times contradict each other.
         """
-        now = self._clock()
 
         def decide(view: MessageView) -> Revision | None:
             check(view)
             _still_waits(view)
-            if view.attempts or view.expires_at <= now:
+            # The time of now: it may have taken a while until nobody else could take it.
+            if view.attempts or view.expires_at <= self._clock():
                 raise TooLate("a worker has taken it already", state=view.status)
             return self._rescheduled(view, change, by=by) if change.given else None
 
-        return self._revise(id, project_id, decide, asked=None, render=render)
+        return self._revise(id, project_id, test, decide, asked=None, render=render)
 
     def _revise(
         self,
         id: str,
         project_id: str,
+        test: bool,
         decide: Callable[[MessageView], Revision | None],
         *,
         asked: Once | None,
@@ -155,22 +164,22 @@ class Intake:
         if not ids.is_id(id):
             return None
         now = self._clock()
-        return self._store.revise(id, project_id=project_id, decide=decide, asked=asked, render=render, now=now)
+        return self._store.revise(
+            id, project_id=project_id, test=test, decide=decide, asked=asked, render=render, now=now
+        )
 
     def _rescheduled(self, view: MessageView, change: Change, *, by: str) -> Revision:
         send_at = change.send_at if "send_at" in change.given else view.send_at
-        expires_at = view.expires_at
-        if change.expires_at is not None:
-            expires_at = change.expires_at
-        elif view.expires_at == self._service.expiry(view.send_at or view.created_at, view.lane):
-            # Nobody has chosen it, so it goes with the time that it was counted from.
-            expires_at = self._service.expiry(send_at or self._clock(), view.lane)
+        chosen = change.expires_at is not None or view.expires_chosen
+        # One that nobody has chosen goes with the time that it is counted from.
+        default = self._service.expiry(send_at or self._clock(), view.lane)
+        expires_at = change.expires_at or (view.expires_at if chosen else default)
         if send_at is not None and expires_at <= send_at:
-            raise InvalidRequest((Problem("/send_at", "must be before expires_at", "too_late"),))
+            raise Invalid((Problem("/send_at", "must be before expires_at", "too_late"),))
         return Revision(
             input=EnvelopeInput.SCHEDULE if send_at else EnvelopeInput.RELEASE,
             note=("rescheduled", f"by {by} to {send_at.isoformat() if send_at else 'now'}"),
-            times=(send_at, expires_at),
+            times=(send_at, expires_at, chosen),
         )
 
     def backlog(self, lane: Lane) -> Backlog:

@@ -45,6 +45,7 @@ class Keyring:
         self._clock = clock
         self._steady = steady
         self._seen: dict[str, _Seen] = {}
+        self._used: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
     def find(self, token: str) -> ApiKey | None:
@@ -59,6 +60,7 @@ class Keyring:
         key = self._known(prefix) if prefix else None
         if key is None or not api_key.same(token, key.digest) or not key.holds(now=self._clock()):
             return None
+        self._note_use(key)
         return key
 
     def _known(self, prefix: str) -> ApiKey | None:
@@ -68,17 +70,19 @@ class Keyring:
         key = self._store.key_by_prefix(prefix)
         if key is None:
             return None
-        self._note_use(key)
         with self._lock:
             if len(self._seen) >= REMEMBERED:
                 self._seen.clear()
+                self._used.clear()
             self._seen[prefix] = _Seen(key, self._steady() + BELIEVED)
         return key
 
     def _note_use(self, key: ApiKey) -> None:
         now = self._clock()
-        if key.last_used_at is not None and now - key.last_used_at < USE_KNOWN_TO:
+        known = self._used.get(key.id) or key.last_used_at
+        if known is not None and now - known < USE_KNOWN_TO:
             return
+        self._used[key.id] = now
         try:
             self._store.touch_key(key.id, now=now)
         except StoreUnavailable as error:
@@ -107,6 +111,10 @@ class Keyring:
     def add(self, key: ApiKey, *, once: Once | None = None, answer: Answer | None = None) -> Answer:
         """Store a key, once for an Idempotency-Key; return the answer that holds."""
         return self._store.add_key(key, asked=once, given=answer or Answer(status=201, body={}))
+
+    def now(self) -> datetime:
+        """Return the time that holds here."""
+        return self._clock()
 
     def get(self, id: str, *, project_id: str) -> ApiKey | None:
         """Return a key of this project."""

@@ -48,12 +48,14 @@ class Once:
     Attributes:
         key: its Idempotency-Key, a name within the project.
         fingerprint: of method, path and body; SHA-256, hex.
+        test: whether a test key asks.
     """
 
     project_id: str
     key: str
     fingerprint: str
     now: datetime
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +283,7 @@ class MessageView:
     updated_at: datetime
     send_at: datetime | None
     expires_at: datetime
+    expires_chosen: bool
     next_attempt_at: datetime | None
     reason: str | None
     possible_duplicates: int
@@ -333,6 +336,7 @@ class Selection:
     """
 
     project_id: str
+    test: bool = False
     status: EnvelopeStatus | None = None
     recipient: str | None = None
     tag: str | None = None
@@ -352,12 +356,12 @@ class Revision:
 
     Attributes:
         note: what is written down about it: kind and detail.
-        times: its new send_at and expires_at; None: they stay.
+        times: its new send_at and expires_at, and whether the latter is its application's choice; None: they stay.
     """
 
     input: EnvelopeInput
     note: tuple[str, str]
-    times: tuple[datetime | None, datetime] | None = None
+    times: tuple[datetime | None, datetime, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pydantic
 from pydantic_core import ErrorDetails
 
-from mailer.errors import InvalidRequest, Problem
+from mailer.errors import Invalid, Problem
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
@@ -44,12 +44,12 @@ def parsed(model: type[M], given: Mapping[str, object], **options: Any) -> M:
     """Return what was given as a model; a text where a number is wanted counts as one.
 
     Raises:
-        InvalidRequest: names every wrong field.
+        Invalid: names every wrong field.
     """
     try:
         return model.model_validate(given, **options)
     except pydantic.ValidationError as error:
-        raise InvalidRequest(problems(error, given)) from None
+        raise Invalid(problems(error, given)) from None
 
 
 def problems(error: pydantic.ValidationError, given: Mapping[str, object]) -> tuple[Problem, ...]:

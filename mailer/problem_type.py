@@ -84,6 +84,10 @@ _ALL = (
         cure="`errors` names every wrong field or parameter.",
     ),
     ProblemType(
+        slug="too-broad", status=422, title="The conditions leave too much to look through",
+        cure="Narrow the list with `since` and `until`, or with a condition that fewer messages meet.",
+    ),
+    ProblemType(
         slug="idempotency-key-reused", status=422, title="This Idempotency-Key was used for another request",
         cure="A key names one request for 24 hours. Use a new one for a new request.",
     ),
@@ -102,6 +106,10 @@ _ALL = (
     ProblemType(
         slug="uncertain", status=503, title="The database did not confirm; the message may have been stored",
         cure="Send the same again with the same Idempotency-Key, or ask `Location`: 404 means that it was not stored.",
+    ),
+    ProblemType(
+        slug="busy", status=503, title="Too many lists are asked for at once",
+        cure="Send the same again after `Retry-After` seconds.",
     ),
     ProblemType(
         slug="backlog", status=503, title="Too much is waiting to be sent already",

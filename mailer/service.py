@@ -91,7 +91,7 @@ class Service:
 
         Raises:
             Conflict: the id belongs to another message, which has a note about it now.
-            InvalidMessage: the project may not send from this domain.
+            InvalidMessage: there is no such project, or it may not send from this domain.
             StoreUnavailable: nothing was stored.
             StoreUncertain: the database did not confirm; it may have been stored, under the error's id.
         """
@@ -103,7 +103,9 @@ class Service:
 
     def _may_send(self, message: Message, project_id: str) -> None:
         project = self._store.project(project_id)
-        if project is not None and not covers(project.from_domains, message.sender.domain):
+        if project is None:
+            raise InvalidMessage((Problem("/project", f"there is no project {project_id}", "project"),))
+        if not covers(project.from_domains, message.sender.domain):
             why = f"project {project_id} may not send from {message.sender.domain}"
             raise InvalidMessage((Problem("/from", why, "from_not_allowed"),))
 

@@ -21,6 +21,7 @@ _log = log.get(__name__)
 # How many graces later an envelope is woken again if nothing has happened to it: a backlog is no loss.
 _AGAIN = 3
 # Until which share of its time each lane may use the sweep; the rest is for what died.
+_FORGETTING = 0.2
 _SHARES = {Lane.TRANSACTIONAL: 0.5, Lane.BULK: 0.75}
 
 
@@ -37,6 +38,10 @@ def sweep() -> str:
 
 def _sweep(begun: float) -> str:
     service, settings = bootstrap.service(), bootstrap.settings()
+    # First, since it needs no broker: each request with an Idempotency-Key has left one.
+    until = begun + settings.sweep_interval * _FORGETTING
+    while service.forget_answers(limit=settings.sweep_batch) == settings.sweep_batch and time.monotonic() < until:
+        pass
     try:
         waiting = depths(app, settings)
     except ConfigurationError as error:
@@ -46,7 +51,6 @@ def _sweep(begun: float) -> str:
     length = max(settings.sweep_interval * 0.8, 1)
     woken = sum(_wake_lane(lane, waiting, begun + length * _SHARES[lane]) for lane in Lane)
     buried = dead.bury(until=begun + length)
-    service.forget_answers(limit=settings.sweep_batch)
     seconds = round(time.monotonic() - begun, 3)
     done = service.note_sweep(seconds=seconds, woken=woken, buried=buried, depths=waiting)
     oldest = (done.ran_at - done.left.oldest_at).total_seconds() if done.left.oldest_at else 0

@@ -18,11 +18,11 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "RateLimit": {
-        "description": 'What is left, e.g. `"default";r=599;t=1`: requests, and seconds until more are allowed.',
+        "description": 'What is left, e.g. `"key";r=599;t=1`: requests, and seconds until more are allowed.',
         "schema": _TEXT,
     },
     "RateLimit-Policy": {
-        "description": 'What is allowed, e.g. `"default";q=600;w=60`: requests, and the seconds they are counted over.',
+        "description": 'What is allowed, e.g. `"key";q=600;w=60`: requests, and the seconds they are counted over.',
         "schema": _TEXT,
     },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},

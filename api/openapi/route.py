@@ -44,8 +44,9 @@ class Route:
 
     @property
     def tag(self) -> str:
-        """The blueprint."""
-        return self.endpoint.partition(".")[0]
+        """What it is about: `messages`, `keys`, or what stands alone."""
+        parts = self.path.strip("/").split("/")
+        return parts[1] if parts[0] == "v1" else self.endpoint.partition(".")[0]
 
     @property
     def writes(self) -> bool:

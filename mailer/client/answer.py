@@ -28,6 +28,8 @@ BY_SLUG: dict[str, type[ServiceError]] = {
     "too-large": error.TooLarge,
     "unsupported-media-type": error.InvalidRequest,
     "invalid-request": error.InvalidRequest,
+    "too-broad": error.TooBroad,
+    "busy": error.Busy,
     "idempotency-key-reused": error.IdempotencyKeyReused,
     "rate-limited": error.RateLimited,
     "internal-error": error.InternalError,

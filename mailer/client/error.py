@@ -11,12 +11,14 @@ ServiceError                  the service did not do what was asked
 ├── PreconditionFailed        it has changed since you looked
 ├── InvalidRequest            the request is wrong; names every problem
 │   ├── TooLarge              by its size
+│   ├── TooBroad              it leaves too much to look through
 │   └── IdempotencyKeyReused  its key has named another request
 ├── IdempotencyKeyInUse       the same request is still running            (asked again)
 ├── RateLimited               too many requests                            (asked again)
 ├── Unavailable               not now                                      (asked again)
 │   ├── Uncertain             it may have been stored; names the id        (asked again)
-│   └── Backlog               too much is waiting already                  (asked again)
+│   ├── Backlog               too much is waiting already                  (asked again)
+│   └── Busy                  too many lists are asked for at once         (asked again)
 ├── NoAnswer                  no connection, or no answer                  (asked again)
 ├── InternalError             a fault of the service's, which has been reported
 └── UnreadableAnswer          whoever answered is not this service
@@ -128,6 +130,10 @@ class TooLarge(InvalidRequest):
     """The body is larger than the service takes."""
 
 
+class TooBroad(InvalidRequest):
+    """The conditions of a list leave too much to look through; a time span helps."""
+
+
 class IdempotencyKeyReused(InvalidRequest):
     """This key named another request within the last 24 hours."""
 
@@ -157,7 +163,7 @@ class Unavailable(ServiceError):
     @property
     def certain(self) -> bool:
         """Whether the service itself says so: a proxy that answers 503 knows nothing of what is behind it."""
-        return str(self.problem.get("type")).endswith(("/problems/unavailable", "/problems/backlog"))
+        return str(self.problem.get("type")).endswith(("/problems/unavailable", "/problems/backlog", "/problems/busy"))
 
 
 class Uncertain(Unavailable):
@@ -174,6 +180,10 @@ class Uncertain(Unavailable):
 
 class Backlog(Unavailable):
     """Too much is waiting to be sent already; nothing was stored."""
+
+
+class Busy(Unavailable):
+    """Too many lists are asked for at once."""
 
 
 class NoAnswer(ServiceError):

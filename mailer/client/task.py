@@ -28,10 +28,9 @@ from mailer.message import Message
 from mailer.settings import QUEUES, SEND_TASK, Settings
 
 DEFAULT_PROJECT = "default"
-# The longest idempotency key.
-KEY_LENGTH = 255
 
 _STORED = frozenset({"id", "lane", "hops"})
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -92,9 +91,9 @@ def _named_by(key: object, project: object, *, given: str | None) -> str:
     """Return the id that a key names: the same each time, so the same mail."""
     if given is not None:
         raise InvalidMessage((Problem("/idempotency_key", "cannot be given together with task_id", "idempotency_key"),))
-    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH:
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise InvalidMessage(
-            (Problem("/idempotency_key", f"must be text of 1 to {KEY_LENGTH} characters", "idempotency_key"),)
+            (Problem("/idempotency_key", "must be 1 to 255 visible ASCII characters", "idempotency_key"),)
         )
     return ids.derived(f"idempotency:{project}:{key}")
 

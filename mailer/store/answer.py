@@ -18,6 +18,8 @@ from mailer.store.tables import answers
 
 KEPT = timedelta(hours=24)
 
+_NAME = (answers.c.project_id, answers.c.test, answers.c.key)
+
 
 def once(connection: Connection, asked: Once | None, do: Callable[[], Answer]) -> Answer:
     """Return the kept answer, or that of `do`, which is kept with it.
@@ -35,8 +37,8 @@ def once(connection: Connection, asked: Once | None, do: Callable[[], Answer]) -
     answer = do()
     connection.execute(sa.delete(answers).where(*_named(asked)))  # one that is too old to count
     connection.execute(sa.insert(answers).values(
-        project_id=asked.project_id, key=asked.key, fingerprint=asked.fingerprint, status=answer.status,
-        body=dict(answer.body), created_at=asked.now,
+        project_id=asked.project_id, test=asked.test, key=asked.key, fingerprint=asked.fingerprint,
+        status=answer.status, body=dict(answer.body), created_at=asked.now,
     ))  # fmt: skip
     return answer
 
@@ -58,14 +60,12 @@ def look(connection: Connection, asked: Once) -> Answer | None:
 
 def forget(connection: Connection, *, now: datetime, limit: int) -> int:
     """Delete up to `limit` answers that are too old; return how many."""
-    old = sa.select(answers.c.project_id, answers.c.key).where(answers.c.created_at <= now - KEPT).limit(limit)
-    return connection.execute(
-        sa.delete(answers).where(sa.tuple_(answers.c.project_id, answers.c.key).in_(old))
-    ).rowcount
+    old = sa.select(*_NAME).where(answers.c.created_at <= now - KEPT).limit(limit)
+    return connection.execute(sa.delete(answers).where(sa.tuple_(*_NAME).in_(old))).rowcount
 
 
 def _named(asked: Once) -> tuple[sa.ColumnElement[bool], ...]:
-    return answers.c.project_id == asked.project_id, answers.c.key == asked.key
+    return answers.c.project_id == asked.project_id, answers.c.test == asked.test, answers.c.key == asked.key
 
 
 def _locked(connection: Connection, asked: Once) -> bool:
@@ -73,7 +73,7 @@ def _locked(connection: Connection, asked: Once) -> bool:
     if connection.dialect.name == "sqlite":
         return True  # one writer at a time, and we are it
     # Gone with the transaction, also with one whose process was killed.
-    name = f"{asked.project_id} {asked.key}"
+    name = f"{asked.project_id} {asked.test} {asked.key}"
     got: bool = connection.execute(
         sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(name, 0)))
     ).scalar_one()

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from mailer.errors import StoreUnavailable, StoreUncertain
+from mailer.errors import StoreUnavailable, StoreUncertain, TooBroad
 from mailer.store.bounded import BoundedConnection
 
 # Seconds that a statement may take, and that a caller waits for a connection or a lock.
@@ -53,10 +53,26 @@ class Database:
                 raise StoreUncertain(_name(error)) from error
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Open a transaction for reading only."""
+    def read(self, *, patience: float | None = None) -> Iterator[Connection]:
+        """Open a transaction for reading only.
+
+        Args:
+            patience: seconds that each statement may take where that is less than usual; on PostgreSQL.
+
+        Raises:
+            TooBroad: it took longer than `patience`.
+        """
         with _translated(), self._reader.connect() as connection:
-            yield connection
+            if patience is None or self.engine.dialect.name == "sqlite":
+                yield connection
+                return
+            connection.execute(sa.text(f"SET LOCAL statement_timeout = {round(patience * 1000)}"))
+            try:
+                yield connection
+            except sa.exc.OperationalError as error:
+                if isinstance(error.orig, psycopg.errors.QueryCanceled):
+                    raise TooBroad from error
+                raise
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return an INSERT that knows ON CONFLICT: the same words, but each dialect has its own class."""

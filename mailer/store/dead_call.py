@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from mailer import ids
 from mailer.ledger import DeadCall
 from mailer.replay import Group, Wanted
 from mailer.store.database import Database
@@ -63,9 +66,14 @@ def _dead_call(row: Row[Any]) -> DeadCall:
 
 
 def keep(database: Database, connection: Connection, call: DeadCall) -> None:
-    """Keep a call; once, however often it is told."""
+    """Keep a call; once, however often it is told. Another one of the same id is kept under an id of its own."""
     statement = database.insert(dead_calls).values(
         id=call.id, project_id=call.project_id, request_id=call.request_id, reason=call.reason[:64],
         died_at=call.died_at, call=dict(call.call),
     )  # fmt: skip
-    connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+    new = statement.on_conflict_do_nothing(index_elements=["id"]).returning(dead_calls.c.id)
+    if connection.execute(new).scalar_one_or_none() is not None:
+        return
+    kept = connection.execute(sa.select(dead_calls.c.call).where(dead_calls.c.id == call.id)).scalar_one()
+    if (what := json.dumps(call.call, sort_keys=True)) != json.dumps(kept, sort_keys=True):
+        keep(database, connection, replace(call, id=ids.derived(f"{call.id} {what}")))

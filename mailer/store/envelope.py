@@ -124,6 +124,9 @@ def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where:
         status = delivery.target(m.input)
         sources = [s.value for s in delivery.sources(m.input)]
         as_seen = [] if m.seen is None else [envelopes.c.attempts == m.seen]
+        if m.input is EnvelopeInput.EXPIRE and m.seen == 0:
+            # Its application may just have given it more time.
+            as_seen.append(sa.exists().where(messages.c.id == envelopes.c.message_id, messages.c.expires_at <= now))
         changed = connection.execute(
             sa.update(envelopes).where(envelopes.c.id == m.id, envelopes.c.status.in_(sources), where, *as_seen).values(
                 status=status.value, next_attempt_at=m.next_attempt_at, wake_at=m.wake_at, reason=m.reason,

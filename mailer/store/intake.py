@@ -13,6 +13,9 @@ from mailer.store import answer, api_key, listing, message, revise, story, sweep
 from mailer.store.database import Database
 from mailer.story import Story
 
+# Seconds that a list may take: two common conditions that no message meets together would read all there is.
+_LIST_SECONDS = 3.0
+
 
 class IntakeStore:
     """What an application asks of the database."""
@@ -44,6 +47,7 @@ class IntakeStore:
         id: str,
         *,
         project_id: str,
+        test: bool,
         decide: Callable[[MessageView], Revision | None],
         asked: Once | None,
         render: Callable[[MessageView], Answer],
@@ -55,7 +59,9 @@ class IntakeStore:
         """
 
         def change() -> Answer:
-            seen = revise.revise(self.database, connection, id, project_id=project_id, decide=decide, now=now)
+            seen = revise.revise(
+                self.database, connection, id, project_id=project_id, test=test, decide=decide, now=now
+            )
             if seen is None:
                 raise LookupError(id)
             return render(seen)
@@ -67,8 +73,12 @@ class IntakeStore:
             return None
 
     def listed(self, wanted: Selection) -> list[MessageLine]:
-        """Return a page of messages, the newest first."""
-        with self.database.read() as connection:
+        """Return a page of messages, the newest first.
+
+        Raises:
+            TooBroad: its conditions leave too much to look through.
+        """
+        with self.database.read(patience=_LIST_SECONDS) as connection:
             return listing.page(connection, wanted)
 
     def content(self, id: str, *, project_id: str) -> Message | None:

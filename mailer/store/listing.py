@@ -42,6 +42,7 @@ def page(connection: Connection, wanted: Selection) -> list[MessageLine]:
         .select_from(messages)
         .join(envelopes, envelopes.c.message_id == messages.c.id)
         .where(*driver.where, *_span(driver, wanted), *(_holds(other) for other in others))
+        .where(messages.c.test == wanted.test)
         .order_by(driver.created_at.desc(), driver.id.desc())
         .limit(wanted.limit)
     )

@@ -67,7 +67,7 @@ def view(connection: Connection, *, project_id: str, id: str) -> MessageView | N
     return MessageView(
         id=row.id, project_id=row.project_id, request_id=row.request_id, status=EnvelopeStatus(row.status),
         lane=Lane(row.lane), on_unknown=OnUnknown(row.on_unknown), test=row.test, created_at=row.created_at,
-        updated_at=row.updated_at, send_at=row.send_at, expires_at=row.expires_at,
+        updated_at=row.updated_at, send_at=row.send_at, expires_at=row.expires_at, expires_chosen=row.expires_chosen,
         next_attempt_at=row.next_attempt_at, reason=row.reason, possible_duplicates=row.possible_duplicates,
         tags=tuple(row.content.get("tags", ())), metadata=row.content.get("metadata", {}),
         recipients=tuple(recipient(d) for d in connection.execute(people)),
@@ -133,6 +133,7 @@ def _message_row(s: Submission) -> dict[str, Any]:
         "id": s.id, "project_id": s.project_id, "request_id": s.request_id, "lane": s.message.lane.value,
         "on_unknown": s.on_unknown.value, "fingerprint": s.message.fingerprint,
         "created_at": s.created_at, "expires_at": s.expires_at, "send_at": s.message.send_at, "test": s.test,
+        "expires_chosen": s.message.expires_at is not None,
     }  # fmt: skip
 
 

@@ -24,18 +24,21 @@ def revise(
     id: str,
     *,
     project_id: str,
+    test: bool,
     decide: Callable[[MessageView], Revision | None],
     now: datetime,
 ) -> MessageView | None:
     """Let `decide` see the message, with nobody able to take it meanwhile, and do what it says.
 
     Returns:
-        The message as it is then, None if the project has no such message. Whatever `decide` raises changes nothing.
+        The message as it is then, None if the project has no such message, among its test messages or the others.
+        Whatever `decide` raises changes nothing.
     """
     # A claim waits for this lock, and finds what we made of it.
-    connection.execute(sa.select(envelopes.c.id).where(envelopes.c.id == id).with_for_update())
+    mine = (envelopes.c.id == id, envelopes.c.project_id == project_id)
+    connection.execute(sa.select(envelopes.c.id).where(*mine).with_for_update())
     seen = view(connection, project_id=project_id, id=id)
-    if seen is None:
+    if seen is None or seen.test != test:
         return None
     revision = decide(seen)
     if revision is None:
@@ -47,12 +50,13 @@ def revise(
 def _apply(database: Database, connection: Connection, seen: MessageView, revision: Revision, *, now: datetime) -> None:
     at: datetime | None = None
     if revision.times is not None:
-        at, expires_at = revision.times
-        times = {"send_at": at, "expires_at": expires_at}
+        at, expires_at, chosen = revision.times
+        times = {"send_at": at, "expires_at": expires_at, "expires_chosen": chosen}
         connection.execute(sa.update(messages).where(messages.c.id == seen.id).values(times))
-    # What is to be sent now is woken by whoever asked, or by the next sweep.
-    wake_at = None if revision.input is EnvelopeInput.CANCEL else at or now
-    what = Move(id=seen.id, input=revision.input, next_attempt_at=at, wake_at=wake_at, seen=len(seen.attempts))
+    # What is to be sent now is woken by whoever asked, or by the next sweep. It has been waiting since now, whenever it
+    # was accepted: without a time it would count as the oldest of the backlog.
+    due = None if revision.input is EnvelopeInput.CANCEL else at or now
+    what = Move(id=seen.id, input=revision.input, next_attempt_at=due, wake_at=due, seen=len(seen.attempts))
     if envelope.move(connection, [what], now=now, where=envelope.idle()):
         kind, detail = revision.note
         write(database, connection, seen.id, note_id=ids.new(), kind=kind, detail=detail, now=now)

@@ -83,11 +83,13 @@ messages = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    # Whether its application chose `expires_at`; else it is counted from when it is sent.
+    Column("expires_chosen", Boolean, nullable=False),
     # When its application wants it sent; None: at once.
     Column("send_at", Moment),
     # Sent with a test key: in the providers' test modes only.
     Column("test", Boolean, nullable=False),
-    Index("ix_messages_project_id_created_at_id", "project_id", "created_at", "id"),
+    Index("ix_messages_project_id_test_created_at_id", "project_id", "test", "created_at", "id"),
     Index("ix_messages_request_id_created_at_id", "request_id", "created_at", "id"),
 )
 
@@ -304,6 +306,8 @@ answers = Table(
     "answers",
     metadata,
     Column("project_id", String(64), primary_key=True),
+    # What a test key has asked is another request than what a live one asks.
+    Column("test", Boolean, primary_key=True),
     Column("key", String(255), primary_key=True),
     # Of method, path and body: another request under the same key is refused.
     Column("fingerprint", String(64), nullable=False),

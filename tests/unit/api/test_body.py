@@ -47,3 +47,15 @@ def test_an_object_has_a_thousand_fields_at_most(wrap: str) -> None:
 def test_only_plain_json_in_utf8_is_taken(content_type: str, encoding: str | None) -> None:
     with pytest.raises(WrongContentType):
         read("{}", content_type, encoding)
+
+
+def test_millions_of_parts_are_refused_before_anything_is_made_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "PARTS", 1_000)
+    with pytest.raises(NotJson, match="more than 1000 parts"):
+        read('{"x":[' + "{}," * 1_000 + "{}]}")
+
+
+def test_what_stands_in_a_text_is_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "PARTS", 10)
+    given = {"text": '{[,\\"' * 1_000}
+    assert read(json.dumps(given)) == given

@@ -183,6 +183,37 @@ def test_a_test_key_marks_its_messages_and_makes_only_test_keys(client: FlaskCli
     assert create(client, key, test=True)["key"].startswith("mlr_test_")
 
 
+def test_test_keys_and_live_keys_live_in_two_worlds(client: FlaskClient, make_key: Make) -> None:
+    test, live = make_key(test=True), make_key()
+    once = {"Idempotency-Key": "order-1"}
+    tested = said(post(client, headers={**test, **once}))["id"]
+    sent = post(client, headers={**live, **once})
+    assert "Idempotency-Replayed" not in sent.headers, "a live mail is not answered by a test"
+    for key, own, other in ((test, tested, said(sent)["id"]), (live, said(sent)["id"], tested)):
+        listed = said(client.get("/v1/messages", headers=key))["messages"]
+        assert [m["id"] for m in listed] == [own]
+        for path in ("", "/attempts", "/events", "/content"):
+            assert client.get(f"/v1/messages/{own}{path}", headers=key).status_code == 200
+            assert client.get(f"/v1/messages/{other}{path}", headers=key).status_code == 404
+        assert client.patch(f"/v1/messages/{other}", json={"send_at": None}, headers=key).status_code == 404
+        assert client.post(f"/v1/messages/{other}/cancel", headers=key).status_code == 404
+
+
+def test_a_test_key_manages_test_keys_only(client: FlaskClient, make_key: Make) -> None:
+    test, live = make_key(test=True), create(client)
+    assert client.get(f"/v1/keys/{live['id']}", headers=test).status_code == 404
+    assert client.post(f"/v1/keys/{live['id']}/revoke", headers=test).status_code == 404
+    assert all(k["test"] for k in said(client.get("/v1/keys", headers=test))["keys"])
+    assert post(client, headers=bearer(live)).status_code == 202
+
+
+def test_a_wrong_secret_is_no_use_of_a_key(client: FlaskClient) -> None:
+    made = create(client)
+    wrong = made["prefix"] + "A" * 32
+    assert post(client, headers={"Authorization": f"Bearer {wrong}"}).status_code == 401
+    assert said(client.get(f"/v1/keys/{made['id']}", headers=KEY))["last_used_at"] is None
+
+
 def test_the_last_use_is_not_written_at_every_request(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     made = create(client)
     touched: list[str] = []
@@ -215,6 +246,12 @@ def test_many_at_once_count_as_many(client: FlaskClient, make_key: Make) -> None
     body = {"messages": [fields()] * 8}
     assert post(client, body, path="/v1/messages/bulk", headers=key).status_code == 207
     assert post(client, body, path="/v1/messages/bulk", headers=key).status_code == 429
+
+
+def test_what_no_wait_would_let_pass_is_refused_as_such(client: FlaskClient, make_key: Make) -> None:
+    key = make_key(Scope.SEND, rate="10/minute")
+    refused = post(client, {"messages": [fields()] * 11}, path="/v1/messages/bulk", headers=key)
+    assert (refused.status_code, said(refused)["errors"][0]["pointer"]) == (422, "/messages")
 
 
 def test_all_keys_together_have_a_limit_too(app: flask.Flask, make_key: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -130,6 +132,40 @@ def test_a_cursor_belongs_to_its_list(client: FlaskClient, three: list[str]) -> 
     cursor = said(client.get("/v1/messages?limit=1", headers=KEY))["next_cursor"]
     assert client.get(f"/v1/messages?limit=2&cursor={cursor}", headers=KEY).status_code == 200
     assert client.get(f"/v1/messages?status=queued&cursor={cursor}", headers=KEY).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["0001-01-01T00:00:00+23:59", "019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11"],
+        ["9999-12-31T23:59:59-23:59", "019367f0-5b7a-7c3e-9f0d-2f6a1c9e4b11"],
+        ["2026-01-01T00:00:00Z", 5], ["2026-01-01T00:00:00Z", [1]], ["2026-01-01T00:00:00Z", None], [1, "x"], "x", 7,
+    ],
+)  # fmt: skip
+def test_a_forged_cursor_is_refused(client: FlaskClient, three: list[str], place: Any) -> None:
+    own = said(client.get("/v1/messages?limit=1", headers=KEY))["next_cursor"]
+    of = json.loads(base64.urlsafe_b64decode(own + "=="))[2]
+    text = json.dumps([*place, of] if isinstance(place, list) else place)
+    forged = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    assert client.get("/v1/messages", query_string={"cursor": forged}, headers=KEY).status_code == 422
+
+
+def test_what_would_take_too_long_is_refused_and_holds_nobody_up(
+    client: FlaskClient, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = bootstrap.store().database
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("a file has no statement_timeout")
+
+    def slow(connection: Any, _: object) -> list[object]:
+        connection.exec_driver_sql("SELECT pg_sleep(20)")
+        return []
+
+    monkeypatch.setattr("mailer.store.intake._LIST_SECONDS", 0.2)
+    monkeypatch.setattr("mailer.store.listing.page", slow)
+    refused = client.get("/v1/messages", headers=KEY)
+    assert (refused.status_code, said(refused)["type"].rpartition("/")[2]) == (422, "too-broad")
+    assert client.get(f"/v1/messages/{three[0]}", headers=KEY).status_code == 200
 
 
 def test_a_project_sees_only_its_own(

@@ -11,7 +11,8 @@ from werkzeug.test import TestResponse
 
 from mailer import bootstrap
 from mailer.clock import rfc3339
-from mailer.delivery import Lane
+from mailer.delivery import EnvelopeInput, Lane
+from mailer.ledger import Move
 from tests.factories import fields
 from tests.unit.api.conftest import KEY, post, said
 
@@ -98,7 +99,8 @@ def test_a_schedule_is_changed_until_it_is_taken(client: FlaskClient, monkeypatc
 def test_null_sends_it_now(client: FlaskClient) -> None:
     id = said(post(client, fields(send_at=ahead(days=1))))["id"]
     changed = said(change(client, id, {"send_at": None}))
-    assert (changed["status"], changed["send_at"], changed["next_attempt_at"]) == ("queued", None, None)
+    assert (changed["status"], changed["send_at"]) == ("queued", None)
+    assert changed["next_attempt_at"] <= rfc3339(now())
 
 
 def test_one_that_is_queued_can_be_put_off(client: FlaskClient) -> None:
@@ -114,6 +116,36 @@ def test_a_chosen_end_is_not_moved_by_a_new_time(client: FlaskClient) -> None:
     assert (refused.status_code, said(refused)["errors"][0]["pointer"]) == (422, "/send_at")
     both = said(change(client, id, {"send_at": ahead(days=3), "expires_at": ahead(days=4)}))
     assert both["expires_at"] > end
+
+
+def test_one_that_is_released_is_not_the_oldest_of_the_backlog(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = said(post(client, fields(send_at=ahead(days=9))))["id"]
+    later = now() + timedelta(days=7)
+    monkeypatch.setattr(bootstrap.intake(), "_clock", lambda: later)
+    assert said(change(client, id, {"send_at": None}))["status"] == "queued"
+    assert bootstrap.intake().backlog(Lane.TRANSACTIONAL).oldest_at is None
+
+
+def test_a_default_end_stays_one_when_it_is_released_and_put_off_again(client: FlaskClient) -> None:
+    id = said(post(client, fields(send_at=ahead(hours=1))))["id"]
+    change(client, id, {"send_at": None})
+    assert change(client, id, {"send_at": ahead(days=3)}).status_code == 200
+
+
+def test_more_time_is_more_time_though_a_worker_has_just_seen_its_end(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon, later = now() + timedelta(minutes=1), now() + timedelta(days=2)
+    id = said(post(client, fields(expires_at=rfc3339(soon))))["id"]
+    store = bootstrap.store()
+    seen = store.load([id])[id]
+    assert change(client, id, {"expires_at": rfc3339(later)}).status_code == 200
+    # The worker that has loaded it before ends it by what it knows.
+    expire = Move(id=seen.id, input=EnvelopeInput.EXPIRE, reason="expired", seen=0)
+    assert store.settle([expire], now=soon + timedelta(seconds=1)) == set()
+    assert store.settle([expire], now=later) == {id}
 
 
 @pytest.mark.parametrize("body", [{"subject": "x"}, {"send_at": "2020-01-01T00:00:00Z"}, {"send_at": "x"}])

@@ -65,8 +65,9 @@ def test_a_project_has_keys_of_its_own_and_rules(run: Run) -> None:
     assert (found.project_id, found.may_send_from("shop.example"), found.may_send_from("b.example")) == (
         "shop", True, False,
     )  # fmt: skip
-    assert run("projects", "change", "shop").code == 0
+    assert run("projects", "change", "shop").code == 2, "by mistake nobody takes a limit away"
+    assert run("projects", "change", "shop", "--any-domain").code == 0
     assert {p["id"]: p["from_domains"] for p in run("projects", "list", "--json").json["projects"]} == {
         "default": [], "shop": [],
     }  # fmt: skip
-    assert run("projects", "change", "nobody").code == 1
+    assert run("projects", "change", "nobody", "--any-domain").code == 1

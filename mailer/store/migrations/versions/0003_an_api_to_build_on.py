@@ -24,18 +24,20 @@ def upgrade() -> None:
     op.create_table(
         "answers",
         sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("test", sa.Boolean(), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
-        sa.PrimaryKeyConstraint("project_id", "key", name=op.f("pk_answers")),
+        sa.PrimaryKeyConstraint("project_id", "test", "key", name=op.f("pk_answers")),
     )
     op.create_index("ix_answers_created_at", "answers", ["created_at"])
 
 
 def _messages() -> None:
     op.add_column("messages", sa.Column("send_at", _TIME, nullable=True))
+    op.add_column("messages", sa.Column("expires_chosen", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("messages", sa.Column("test", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "marks",
@@ -63,7 +65,7 @@ def _times() -> None:
 
 
 def _indexes() -> None:
-    op.create_index("ix_messages_project_id_created_at_id", "messages", ["project_id", "created_at", "id"])
+    op.create_index("ix_messages_project_id_test_created_at_id", "messages", ["project_id", "test", "created_at", "id"])
     op.drop_index("ix_messages_request_id", "messages")
     op.create_index("ix_messages_request_id_created_at_id", "messages", ["request_id", "created_at", "id"])
     op.create_index(
@@ -121,6 +123,11 @@ def _projects_and_keys() -> None:
 
 
 def downgrade() -> None:
+    # The version before does not know test messages, and would send them to people.
+    op.execute(
+        "UPDATE envelopes SET status = 'canceled', wake_at = NULL, next_attempt_at = NULL WHERE wake_at IS NOT NULL"
+        " AND message_id IN (SELECT id FROM messages WHERE test)"
+    )
     for table in ("answers", "api_keys", "projects", "marks"):
         op.drop_table(table)
     op.drop_index("ix_attempts_project_id_provider_created_at_envelope_id", "attempts")
@@ -129,8 +136,9 @@ def downgrade() -> None:
     op.drop_index("ix_envelopes_project_id_status_created_at_id", "envelopes")
     op.drop_index("ix_messages_request_id_created_at_id", "messages")
     op.create_index("ix_messages_request_id", "messages", ["request_id"])
-    op.drop_index("ix_messages_project_id_created_at_id", "messages")
+    op.drop_index("ix_messages_project_id_test_created_at_id", "messages")
     for table in _TIMED:
         op.drop_column(table, "created_at")
+    op.drop_column("messages", "expires_chosen")
     op.drop_column("messages", "test")
     op.drop_column("messages", "send_at")
