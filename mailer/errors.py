@@ -12,6 +12,7 @@ MailerError
 ├── StoreUnavailable          the database did not answer: nothing was stored
 │   └── StoreUncertain        it did not answer a commit: nobody knows whether that was stored
 ├── BrokerUnavailable         the broker did not confirm: nobody was woken
+├── InvalidSignature          a webhook that cannot be believed: not signed, not lately, or its key is not set
 └── ProviderError             a provider's answer that is not the documented yes
     ├── Rejected              the message's own fault: refused for good, no other provider is tried
     ├── Refused               not accepted; somebody else, or later, may do
@@ -117,6 +118,19 @@ class StoreUncertain(StoreUnavailable):
 
 class BrokerUnavailable(MailerError):
     """The broker did not confirm the publication."""
+
+
+class InvalidSignature(MailerError):
+    """A webhook that is not to be believed; the text tells nothing of it.
+
+    Attributes:
+        code: why, short and stable, for logs: `no_key` (the text names the setting), `malformed`, `mismatch`,
+            `too_old`, `in_future`.
+    """
+
+    def __init__(self, text: str, *, code: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class ProviderError(MailerError):

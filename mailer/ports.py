@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from mailer.address import Address
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane, Role
+from mailer.event import Event, Quarantined
 from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
 
@@ -94,6 +95,32 @@ class Receipt:
     status: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What a webhook may be taken by once.
+
+    Attributes:
+        value: unique for each webhook of its provider.
+        until: how long it must be remembered; later the webhook is refused for its age.
+    """
+
+    value: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A webhook that was signed by its provider, and lately.
+
+    Attributes:
+        token: to be remembered in the transaction that stores the events, so that the retry of a webhook that was not
+            stored is no replay; a webhook with a known one is done already. None where the signature covers the body:
+            then its events are known by their ids.
+    """
+
+    token: Token | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSetting:
     """A setting that a provider declares and mailer/settings.py reads for it.
@@ -141,6 +168,22 @@ class Provider(Protocol):
 
     def found(self, response: HttpResponse, envelope: Envelope) -> str | None:
         """Return the provider's id of the mail if the answer proves that the envelope's attempt was taken."""
+        ...
+
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Verified:
+        """Return what keeps this webhook from being taken twice, if its provider has signed it, and lately.
+
+        Args:
+            headers: of the request, keyed in lower case.
+            body: as it arrived, to the byte.
+
+        Raises:
+            InvalidSignature: it is not to be believed; also where no key is set.
+        """
+        ...
+
+    def events(self, body: bytes) -> tuple[list[Event], list[Quarantined]]:
+        """Return what a webhook tells of, and the pieces of it that are no event; raise nothing, whatever it is."""
         ...
 
 

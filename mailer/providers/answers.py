@@ -72,7 +72,12 @@ def unexpected(response: HttpResponse) -> str:
 
 def parse(response: HttpResponse) -> Any:
     """Return the JSON body, or None where it is none (413 pages, proxies, plain words)."""
+    return load(response.body)
+
+
+def load(body: bytes) -> Any:
+    """Return a body as JSON, or None where it is none."""
     try:
-        return json.loads(response.body)
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None

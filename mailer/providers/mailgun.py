@@ -13,8 +13,9 @@ from urllib3.filepost import encode_multipart_formdata
 from mailer.address import Address
 from mailer.delivery import Role
 from mailer.errors import ProviderError, SenderRefused, TemporarilyRefused, Unanswered
-from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt
-from mailer.providers import answers
+from mailer.event import Event, Quarantined
+from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt, Verified
+from mailer.providers import answers, mailgun_event, webhook
 
 # A field of a form: a name, and text or a file as (filename, content, type).
 Field = tuple[str, str | tuple[str, bytes, str]]
@@ -29,6 +30,8 @@ class Mailgun:
         ProviderSetting("MAILGUN_DOMAIN"),
         # The EU's is https://api.eu.mailgun.net.
         ProviderSetting("MAILER_MAILGUN_URL", "https://api.mailgun.net"),
+        # "HTTP webhook signing key", not the API key; without one its webhooks are refused.
+        ProviderSetting("MAILGUN_WEBHOOK_KEY", "", secret=True),
     )
 
     def __init__(self, values: Mapping[str, str]) -> None:
@@ -36,6 +39,7 @@ class Mailgun:
         domain = quote(values["MAILGUN_DOMAIN"], safe="")
         self._domain = values["MAILGUN_DOMAIN"]
         self._base = f"{values['MAILER_MAILGUN_URL'].rstrip('/')}/v3/{domain}"
+        self._webhook_keys = webhook.keys(values.get("MAILGUN_WEBHOOK_KEY", ""))
 
     def request(self, envelope: Envelope) -> HttpRequest:
         """Return the request that sends this envelope."""
@@ -94,6 +98,14 @@ class Mailgun:
             if isinstance(item, dict) and item.get("event") != "rejected" and _attempt(item) == envelope.attempt_id:
                 return envelope.message_id_header
         return None
+
+    def verify(self, _headers: Mapping[str, str], body: bytes, *, now: datetime) -> Verified:
+        """Return the token to be remembered if the webhook is Mailgun's, and lately signed."""
+        return mailgun_event.verify(self._webhook_keys, body, now=now)
+
+    def events(self, body: bytes) -> tuple[list[Event], list[Quarantined]]:
+        """Return what a webhook tells of, and the pieces of it that are no event."""
+        return mailgun_event.events(body)
 
 
 def _attempt(event: Mapping[str, Any]) -> str | None:

@@ -13,8 +13,9 @@ from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.delivery import Role
 from mailer.errors import ProviderError, Unanswered
-from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt
-from mailer.providers import answers
+from mailer.event import Event, Quarantined
+from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt, Verified
+from mailer.providers import answers, sendgrid_event
 
 
 class SendGrid:
@@ -25,12 +26,15 @@ class SendGrid:
         ProviderSetting("SENDGRID_API_KEY", secret=True),
         # The EU's is https://api.eu.sendgrid.com.
         ProviderSetting("MAILER_SENDGRID_URL", "https://api.sendgrid.com"),
+        # Public keys; without one its webhooks are refused.
+        ProviderSetting("SENDGRID_WEBHOOK_KEY", ""),
     )
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._key = values["SENDGRID_API_KEY"]
         self._base = values["MAILER_SENDGRID_URL"].rstrip("/") + "/v3"
         self._url = f"{self._base}/mail/send"
+        self._webhook_keys = sendgrid_event.keys(values.get("SENDGRID_WEBHOOK_KEY", ""))
 
     def request(self, envelope: Envelope) -> HttpRequest:
         """Return the request that sends this envelope."""
@@ -68,6 +72,14 @@ class SendGrid:
     def found(self, _response: HttpResponse, _envelope: Envelope) -> None:
         """Return None: it is never asked."""
         return
+
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Verified:
+        """Return normally if the webhook is SendGrid's, and lately signed."""
+        return sendgrid_event.verify(self._webhook_keys, headers, body, now=now)
+
+    def events(self, body: bytes) -> tuple[list[Event], list[Quarantined]]:
+        """Return what a webhook tells of, and the pieces of it that are no event."""
+        return sendgrid_event.events(body)
 
 
 def payload(envelope: Envelope) -> dict[str, Any]:
