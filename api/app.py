@@ -5,7 +5,21 @@ from __future__ import annotations
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import access, auth, docs, errors, health, keys, listing, messages, openapi, operation, path, problems
+from api import (
+    access,
+    auth,
+    docs,
+    errors,
+    health,
+    keys,
+    listing,
+    messages,
+    openapi,
+    operation,
+    path,
+    problems,
+    webhooks,
+)
 from api.gate import Gate
 from api.limiter import Limiter
 from api.state import State
@@ -16,7 +30,7 @@ from mailer.errors import ConfigurationError
 from mailer.settings import Settings
 
 _BLUEPRINTS = (
-    *(health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint),
+    *(health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint, webhooks.blueprint),
     *(openapi.blueprint, docs.blueprint, problems.blueprint),
 )
 
@@ -39,6 +53,7 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         settings=settings,
         store=bootstrap.store(),
         intake=bootstrap.intake(),
+        hearing=bootstrap.hearing(),
         keyring=bootstrap.keyring(),
         send_email=send_email,
         waker=Waker(send_email),

@@ -11,8 +11,7 @@ import flask
 from api import operation, state
 from api.errors import MissingScope, NetworkNotAllowed, RateLimited, SenderNotAllowed, Unauthorized
 from api.limiter import Verdict
-from mailer.api_key import ApiKey
-from mailer.client.task import DEFAULT_PROJECT
+from mailer.api_key import DEFAULT_PROJECT, ApiKey
 from mailer.message import Message
 from mailer.resource import Scope
 

@@ -12,6 +12,7 @@ from mailer import log, request_id
 from mailer.errors import (
     Invalid,
     InvalidMessage,
+    InvalidSignature,
     KeyInUse,
     KeyReused,
     MailerError,
@@ -84,6 +85,7 @@ _TABLE: dict[type[Exception], str] = {
     InvalidMessage: "invalid-message",
     Invalid: "invalid-request",
     Unauthorized: "unauthorized",
+    InvalidSignature: "invalid-signature",
     MissingScope: "missing-scope",
     NetworkNotAllowed: "network-not-allowed",
     SenderNotAllowed: "from-not-allowed",

@@ -10,6 +10,7 @@ from api.gate import Gate
 from api.limiter import Limiter
 from api.waker import Waker
 from mailer.client.task import SendEmail
+from mailer.hearing import Hearing
 from mailer.intake import Intake
 from mailer.keyring import Keyring
 from mailer.settings import Settings
@@ -23,6 +24,7 @@ class State:
     settings: Settings
     store: Store
     intake: Intake
+    hearing: Hearing
     keyring: Keyring
     send_email: SendEmail
     waker: Waker

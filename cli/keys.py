@@ -12,8 +12,7 @@ from rich.table import Table
 from cli import moment
 from cli.output import Json, ago, console, document, say
 from mailer import bootstrap, clock
-from mailer.api_key import ApiKey
-from mailer.client.task import DEFAULT_PROJECT
+from mailer.api_key import DEFAULT_PROJECT, ApiKey
 from mailer.errors import ConfigurationError
 from mailer.ledger import Answer
 from mailer.problem import parsed

@@ -37,7 +37,7 @@ STOP_TIMEOUT = 27
 TICK = 0.5
 
 # By the --hostname that the Procfile gives them.
-WORKERS = ("transactional", "bulk")
+WORKERS = ("transactional", "bulk", "events")
 
 
 class Stopped(BaseException):

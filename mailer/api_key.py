@@ -14,6 +14,9 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from mailer.resource import Scope
 
+# The project that is there from the beginning.
+DEFAULT_PROJECT = "default"
+
 # `mlr_live_` or `mlr_test_`, then letters and digits: some to find it by, the others are the secret (190 bits).
 _FORM = re.compile(r"(mlr_(?:live|test)_[0-9A-Za-z]{12})[0-9A-Za-z]{32}")
 _LETTERS = string.digits + string.ascii_letters

@@ -11,6 +11,7 @@ from mailer.client.task import publisher
 from mailer.courier import Courier, Terms
 from mailer.desk import Desk
 from mailer.errors import ConfigurationError, StoreUnavailable
+from mailer.hearing import Hearing
 from mailer.http import HttpTransport
 from mailer.inquiry import Inquirer
 from mailer.intake import Intake
@@ -26,6 +27,7 @@ from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
 from mailer.store.desk import Records
+from mailer.store.hearing import HearingStore
 from mailer.store.intake import IntakeStore
 
 # The whole of a question to a provider what became of a mail.
@@ -66,6 +68,13 @@ def intake() -> Intake:
     """Return the use cases of the HTTP API of this process."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
     return Intake(store=IntakeStore(store().database), service=service(), clock=now)
+
+
+@cache
+def hearing() -> Hearing:
+    """Return what listens to the providers in this process."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Hearing(store=HearingStore(store().database), providers=registry.load(), alarm=alarm.raise_alarm, clock=now)
 
 
 @cache

@@ -147,6 +147,23 @@ BEFORE_EVENTS = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN})
 BEFORE_REPLAY = frozenset(DELIVERY_AT[status] for (status, event) in _MOVES if event is EnvelopeInput.REPLAY)
 
 
+# What events say of a recipient, the weightiest last. Events come late, twice and in any order, so a state never goes
+# back: of two the one further down holds. What comes from the sending alone gives way to all of them.
+_WEIGHT = (
+    DeliveryStatus.ACCEPTED,
+    DeliveryStatus.DEFERRED,
+    DeliveryStatus.REJECTED,
+    DeliveryStatus.DELIVERED,
+    DeliveryStatus.BOUNCED,
+    DeliveryStatus.COMPLAINED,
+)
+
+
+def outweighed(status: DeliveryStatus) -> frozenset[DeliveryStatus]:
+    """Return the states of a recipient that an event which says this takes the place of."""
+    return frozenset(DeliveryStatus) - set(_WEIGHT[_WEIGHT.index(status) :])
+
+
 def after_all(
     outcome: Outcome, event: EnvelopeInput, others: Collection[Outcome], *, in_time: bool
 ) -> EnvelopeInput | None:

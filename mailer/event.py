@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mailer.bounce import BounceClass
+from mailer.delivery import DeliveryStatus
 
 
 class EventType(StrEnum):
@@ -77,6 +78,27 @@ class Event:
             raise ValueError("only what was not delivered has a class")
         if self.machine and self.type not in _BY_MACHINES_TOO:
             raise ValueError("machines open and click")
+
+
+def state(event: Event) -> DeliveryStatus | None:
+    """Return what an event says of its recipient; None where it says nothing about the mail's arrival."""
+    if event.type is EventType.BOUNCED and not event.permanent:
+        return DeliveryStatus.DEFERRED
+    return _STATES.get(event.type)
+
+
+_STATES = {
+    EventType.ACCEPTED: DeliveryStatus.ACCEPTED,
+    EventType.DEFERRED: DeliveryStatus.DEFERRED,
+    EventType.REJECTED: DeliveryStatus.REJECTED,
+    EventType.DELIVERED: DeliveryStatus.DELIVERED,
+    # Nobody opens, clicks or unsubscribes from what has not arrived.
+    EventType.OPENED: DeliveryStatus.DELIVERED,
+    EventType.CLICKED: DeliveryStatus.DELIVERED,
+    EventType.UNSUBSCRIBED: DeliveryStatus.DELIVERED,
+    EventType.BOUNCED: DeliveryStatus.BOUNCED,
+    EventType.COMPLAINED: DeliveryStatus.COMPLAINED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

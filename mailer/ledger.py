@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -362,6 +362,30 @@ class Revision:
     input: EnvelopeInput
     note: tuple[str, str]
     times: tuple[datetime | None, datetime, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """What a provider has posted, as it came."""
+
+    id: str
+    provider: str
+    received_at: datetime
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An event of a message as it is shown: what, when, by whom, about whom, through which attempt."""
+
+    at: datetime
+    type: str
+    provider: str
+    recipient: str | None
+    detail: str
+    attempt_id: str | None
+    machine: bool
+    bounce_class: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,10 @@ _ALL = (
         cure="Send `Authorization: Bearer KEY` with a key that is neither revoked nor expired.",
     ),
     ProblemType(
+        slug="invalid-signature", status=401, title="The webhook is not signed by its provider, or not lately",
+        cure="Set the provider's key for webhooks (docs/settings.md), and let only the provider call this address.",
+    ),
+    ProblemType(
         slug="missing-scope", status=403, title="The key may not do this",
         cure="Use a key that has the scope named in `scope`, or have one made with it.",
     ),

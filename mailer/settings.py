@@ -23,6 +23,7 @@ DEAD_EXCHANGE = "mail.dlx"
 
 SEND_TASK = "tasks.send_email"
 SWEEP_TASK = "tasks.sweep"
+READ_TASK = "tasks.read_webhook"
 
 # Seconds an application waits for the broker before it is told that the broker is not there.
 BROKER_TIMEOUT = 2.0
@@ -169,7 +170,7 @@ class Settings:
                 "interval_step": 0.2,
             },
             "task_queues": queues,
-            "task_routes": {SWEEP_TASK: {"queue": SWEEP_QUEUE}},
+            "task_routes": {SWEEP_TASK: {"queue": SWEEP_QUEUE}, READ_TASK: {"queue": EVENTS_QUEUE}},
             "task_default_queue": QUEUES[Lane.TRANSACTIONAL],
             "task_create_missing_queues": False,
             "task_ignore_result": True,

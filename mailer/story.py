@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from mailer import masking
 from mailer.delivery import FINAL, EnvelopeStatus
-from mailer.ledger import Attempt, MessageView
+from mailer.ledger import Attempt, MessageView, Told
 from mailer.outcome import Outcome
 
 # A pause worth telling: shorter ones are the broker's and the worker's own time.
@@ -33,6 +33,7 @@ class Story:
     route: tuple[str, ...]
     wake_at: datetime | None
     notes: tuple[Note, ...]
+    events: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,11 @@ class Line:
 def tell(story: Story, *, now: datetime) -> list[Line]:
     """Return the story in order of time, its present state last."""
     m = story.message
-    happened = [*_attempts(story), *(Line(n.at, n.kind, masking.text(n.detail)) for n in story.notes)]
+    happened = [
+        *_attempts(story),
+        *(Line(n.at, n.kind, masking.text(n.detail)) for n in story.notes),
+        *(Line(e.at, e.type, _event(e)) for e in story.events),
+    ]
     # Sorted by time alone: what happened at one moment stays in the order in which it is told.
     return [
         Line(m.created_at, "accepted", _acceptance(m)),
@@ -86,6 +91,15 @@ def _attempts(story: Story) -> Iterator[Line]:
         if _late(a):
             at = a.started_at + timedelta(milliseconds=a.duration_ms or 0)
             yield Line(at, "late", f"attempt {a.number}: its answer ({a.outcome}) came late")
+
+
+def _event(told: Told) -> str:
+    who = masking.address(told.recipient) if told.recipient else "nobody named"
+    words = [f"{told.provider}: {who}"]
+    words += [told.bounce_class] if told.bounce_class else []
+    words += ["by a machine"] if told.machine else []
+    words += [f"({masking.text(told.detail)})"] if told.detail else []
+    return " ".join(words)
 
 
 def _late(a: Attempt) -> bool:

@@ -13,9 +13,10 @@ import amqp.exceptions
 import kombu
 
 from mailer import bootstrap, ids, request_id
+from mailer.api_key import DEFAULT_PROJECT
 from mailer.burial import Letter
 from mailer.client.app import ERRORS
-from mailer.client.task import DEFAULT_PROJECT, is_project, names_stored
+from mailer.client.task import is_project, names_stored
 from mailer.client.topology import declare
 from mailer.errors import BrokerUnavailable
 from mailer.settings import DEAD_QUEUE, SEND_TASK

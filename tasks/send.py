@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 from celery import exceptions
 
 from mailer import alarm, bootstrap, log, request_id
-from mailer.client.task import DEFAULT_PROJECT, SendEmail, names_stored
+from mailer.api_key import DEFAULT_PROJECT
+from mailer.client.task import SendEmail, names_stored
 from mailer.errors import BrokerUnavailable, Conflict, InvalidMessage, StoreUnavailable
 from mailer.message import Message
 from mailer.settings import SEND_TASK

@@ -14,6 +14,7 @@ from mailer.ledger import Due
 from mailer.settings import QUEUES, SWEEP_TASK
 from tasks import dead
 from tasks.app import app
+from tasks.events import read_webhook
 from tasks.send import send_email
 
 _log = log.get(__name__)
@@ -42,6 +43,7 @@ def _sweep(begun: float) -> str:
     until = begun + settings.sweep_interval * _FORGETTING
     while service.forget_answers(limit=settings.sweep_batch) == settings.sweep_batch and time.monotonic() < until:
         pass
+    _read_webhooks()
     try:
         waiting = depths(app, settings)
     except ConfigurationError as error:
@@ -60,6 +62,14 @@ def _sweep(begun: float) -> str:
         seconds=seconds,
     )  # fmt: skip
     return f"woke {woken}, buried {buried}, left {done.left.count}"
+
+
+def _read_webhooks() -> None:
+    """Have read what should have been read long ago, and forget what is too old."""
+    hearing, settings = bootstrap.hearing(), bootstrap.settings()
+    for id in hearing.unread(older_than=settings.sweep_grace, limit=settings.sweep_batch):
+        read_webhook.apply_async(kwargs={"id": id})
+    hearing.forget(limit=settings.sweep_batch)
 
 
 def _wake_lane(lane: Lane, waiting: Mapping[str, int], until: float) -> int:

@@ -8,8 +8,10 @@ from typing import Any
 from api.openapi.component import Components, Schema
 from api.openapi.route import Route
 from mailer.problem_type import PROBLEM_TYPES
+from mailer.providers import registry
 
 _ARGUMENTS: dict[str, Schema] = {
+    "provider": {"schema": {"type": "string", "enum": [*registry.NAMES]}, "description": "Who tells."},
     "id": {"schema": {"type": "string", "format": "uuid"}, "description": "As it was answered when it was made."},
     "slug": {"schema": {"type": "string", "enum": [*PROBLEM_TYPES]}, "description": "The last part of its `type`."},
 }

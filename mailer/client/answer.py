@@ -16,6 +16,7 @@ from mailer.retry import retry_after
 BY_SLUG: dict[str, type[ServiceError]] = {
     "not-json": error.InvalidRequest,
     "bad-request": error.InvalidRequest,
+    "invalid-signature": error.Unauthorized,
     "unauthorized": error.Unauthorized,
     "missing-scope": error.MissingScope,
     "network-not-allowed": error.NetworkNotAllowed,

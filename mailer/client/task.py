@@ -20,14 +20,13 @@ except ModuleNotFoundError as error:
     ) from error
 
 from mailer import clock, ids, masking, request_id
+from mailer.api_key import DEFAULT_PROJECT
 from mailer.client import app
 from mailer.client.body import named
 from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, InvalidMessage, Problem
 from mailer.message import Message
-from mailer.settings import QUEUES, SEND_TASK, Settings
-
-DEFAULT_PROJECT = "default"
+from mailer.settings import QUEUES, READ_TASK, SEND_TASK, Settings
 
 _STORED = frozenset({"id", "lane", "hops"})
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -122,6 +121,14 @@ def wake(task: SendEmail, id: str, *, lane: Lane, request_id: str) -> None:
     """Publish the call that delivers a stored envelope; `BrokerUnavailable` costs latency, the sweep repeats it."""
     call = {"id": id, "lane": lane.value}
     task.apply_async(kwargs=call, task_id=id, headers={"x-request-id": request_id})
+
+
+def announce(task: SendEmail, webhook_id: str, *, request_id: str) -> None:
+    """Publish that a webhook is to be read; `BrokerUnavailable` costs latency, the sweep repeats it."""
+    try:
+        task.app.send_task(READ_TASK, kwargs={"id": webhook_id}, headers={"x-request-id": request_id}, mandatory=True)
+    except app.ERRORS as error:
+        raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
 
 
 def ping(task: SendEmail) -> None:

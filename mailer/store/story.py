@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from mailer.store import message
+from mailer.store import event, message
 from mailer.store.tables import envelopes, messages, notes
 from mailer.story import Note, Story
 
@@ -42,4 +42,5 @@ def _story(connection: Connection, id: str, project_id: str) -> Story | None:
     return Story(
         message=view, route=tuple(envelope.route), wake_at=envelope.wake_at,
         notes=tuple(Note(at=n.at, kind=n.kind, detail=n.detail) for n in connection.execute(written)),
+        events=tuple(event.of(connection, id)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -70,6 +71,8 @@ def _project() -> Column[str]:
 
 # In the queue, or on its way there, for the first time.
 _WAITING = text("status = 'queued' AND attempts = 0 AND next_attempt_at IS NULL")
+
+_UNREAD = text("processed_at IS NULL")
 
 # What the application asked for; immutable.
 messages = Table(
@@ -315,4 +318,64 @@ answers = Table(
     Column("body", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     Index("ix_answers_created_at", "created_at"),
+)
+
+# What providers have posted, as it came: stored first, understood later (tasks/events.py).
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _id("id", primary_key=True),
+    Column("provider", String(32), nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    # None: nobody has read it yet.
+    Column("processed_at", Moment),
+    Index("ix_webhooks_received_at", "received_at", postgresql_where=_UNREAD, sqlite_where=_UNREAD),
+)
+
+# What a webhook may be taken by once: a replayed one is known by it.
+webhook_tokens = Table(
+    "webhook_tokens",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("token", String(64), primary_key=True),
+    Column("until", Moment, nullable=False),
+    Index("ix_webhook_tokens_until", "until"),
+)
+
+# What became of mails, as providers told it, in our words.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _project(),
+    Column("provider", String(32), nullable=False),
+    # The same each time the provider tells of it.
+    Column("provider_event_id", String(255), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("raw_type", String(64), nullable=False),
+    # None: of no mail of ours.
+    _id("envelope_id"),
+    _id("attempt_id"),
+    Column("recipient", String(320)),
+    Column("occurred_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("permanent", Boolean),
+    Column("bounce_class", String(16)),
+    Column("machine", Boolean, nullable=False),
+    Column("detail", String(400), nullable=False),
+    Column("url", Text),
+    Index("ix_events_provider_provider_event_id", "provider", "provider_event_id", unique=True),
+    Index("ix_events_envelope_id_occurred_at", "envelope_id", "occurred_at"),
+)
+
+# Pieces of webhooks that are no events: for a person to look at.
+quarantined = Table(
+    "quarantined",
+    metadata,
+    _id("id", primary_key=True),
+    Column("provider", String(32), nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("reason", String(300), nullable=False),
+    Column("raw", Text, nullable=False),
 )

@@ -22,7 +22,10 @@ from tests.factories import fields
 
 KEY = {"Authorization": "Bearer the-key"}
 
-_PARTS = (bootstrap.settings, bootstrap.store, bootstrap.service, bootstrap.intake, bootstrap.keyring)
+_PARTS = (
+    *(bootstrap.settings, bootstrap.store, bootstrap.service),
+    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing),
+)
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""`POST /webhooks/{provider}`: what a provider tells us. Stored as it came, in one insert; read by the workers."""
+
+from __future__ import annotations
+
+import flask
+
+from api import state
+from api.errors import NotFound
+from api.operation import operation
+from mailer import log, request_id
+from mailer.client.task import announce
+from mailer.errors import BrokerUnavailable
+
+_log = log.get(__name__)
+
+# A batch of a thousand events is far below this.
+MAX_BODY = 5_000_000
+
+blueprint = flask.Blueprint("webhooks", __name__, url_prefix="/webhooks")
+
+
+@blueprint.post("/<provider>")
+@operation(scope=None, answers={204: None}, problems=("not-found", "invalid-signature", "too-large", "unavailable"))
+def receive(provider: str) -> flask.Response:
+    """Take in what a provider tells of its mails.
+
+    Signed by the provider instead of asking for a key. 204: it is on disk, and will be read. Whatever else makes the
+    provider come again.
+    """
+    here = state.current()
+    if not here.hearing.knows(provider):
+        raise NotFound
+    request = flask.request
+    request.max_content_length = MAX_BODY
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    id = here.hearing.hear(provider, headers, request.get_data(cache=False))
+    if id is not None:
+        _announce(id)
+    return flask.Response(status=204)
+
+
+def _announce(id: str) -> None:
+    rid = request_id.current() or request_id.clean(None)
+    try:
+        announce(state.current().send_email, id, request_id=rid)
+    except BrokerUnavailable as error:
+        # It is stored; the sweep has it read.
+        _log.warning("broker.unavailable", error=str(error))

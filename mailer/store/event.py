@@ -1,0 +1,134 @@
+"""Queries about events: each is stored once, and moves its recipient and its attempt forward, never back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from mailer import delivery, ids
+from mailer.api_key import DEFAULT_PROJECT
+from mailer.delivery import EnvelopeInput
+from mailer.event import Event, EventType, Quarantined, state
+from mailer.ledger import Move, Result, Told
+from mailer.outcome import Outcome
+from mailer.store import envelope
+from mailer.store.database import Database
+from mailer.store.message import attempts_of
+from mailer.store.notes import write
+from mailer.store.tables import deliveries, envelopes, events, quarantined
+
+# An attempt that nobody knows the outcome of, or not yet: any event about it proves that it was taken.
+_OPEN = frozenset({Outcome.UNKNOWN, Outcome.STARTED})
+
+
+def take(database: Database, connection: Connection, told: Sequence[Event], *, now: datetime) -> list[str]:
+    """Store events that are not stored yet, and what follows; return the envelopes that an event has ended."""
+    accepted: list[str] = []
+    # In one order everywhere: two webhooks must not wait for each other.
+    for event in sorted(told, key=lambda e: (e.envelope_id or "", e.occurred_at)):
+        owner = _owner(connection, event)
+        if not _insert(database, connection, event, owner, now=now) or owner is None:
+            continue
+        _move_recipient(connection, event, now=now)
+        if _prove(database, connection, event, now=now):
+            accepted.append(owner.id)
+        if event.type is EventType.DELIVERED:
+            _note_duplicate(database, connection, event, owner, now=now)
+    return accepted
+
+
+def put_aside(
+    database: Database, connection: Connection, pieces: Sequence[Quarantined], *, webhook_id: str, now: datetime
+) -> None:
+    """Keep what is no event; once, however often its webhook is read."""
+    for number, piece in enumerate(pieces):
+        statement = database.insert(quarantined).values(
+            id=ids.derived(f"{webhook_id} {number}"), provider=piece.provider, received_at=now,
+            reason=piece.reason[:300], raw=piece.raw,
+        )  # fmt: skip
+        connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+
+
+def of(connection: Connection, id: str) -> list[Told]:
+    """Return the events of an envelope, in order of time."""
+    query = sa.select(events).where(events.c.envelope_id == id).order_by(events.c.occurred_at, events.c.seq)
+    return [
+        Told(
+            at=row.occurred_at, type=row.type, provider=row.provider, recipient=row.recipient, detail=row.detail,
+            attempt_id=row.attempt_id, machine=row.machine, bounce_class=row.bounce_class,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
+
+
+def _owner(connection: Connection, event: Event) -> Any:
+    """Return the envelope that an event is about, locked; None if it is none of ours."""
+    if event.envelope_id is None or not ids.is_id(event.envelope_id):
+        return None
+    query = sa.select(envelopes.c.id, envelopes.c.project_id).where(envelopes.c.id == event.envelope_id)
+    found: Any = connection.execute(query.with_for_update()).one_or_none()
+    return found
+
+
+def _insert(database: Database, connection: Connection, event: Event, owner: Row[Any] | None, *, now: datetime) -> bool:
+    attempt = event.attempt_id if event.attempt_id and ids.is_id(event.attempt_id) else None
+    statement = database.insert(events).values(
+        project_id=owner.project_id if owner else DEFAULT_PROJECT, provider=event.provider,
+        provider_event_id=event.provider_event_id[:255], type=event.type.value, raw_type=event.raw_type[:64],
+        envelope_id=owner.id if owner else None, attempt_id=attempt if owner else None, recipient=event.recipient,
+        occurred_at=event.occurred_at, received_at=now, permanent=event.permanent, machine=event.machine,
+        bounce_class=event.bounce_class.value if event.bounce_class else None, detail=event.detail[:400],
+        url=event.url,
+    )  # fmt: skip
+    new = statement.on_conflict_do_nothing(index_elements=["provider", "provider_event_id"]).returning(events.c.seq)
+    return connection.execute(new).scalar_one_or_none() is not None
+
+
+def _move_recipient(connection: Connection, event: Event, *, now: datetime) -> None:
+    status = state(event)
+    if status is None or event.recipient is None:
+        return
+    lighter = [s.value for s in delivery.outweighed(status)]
+    mine = (
+        deliveries.c.envelope_id == event.envelope_id,
+        sa.func.lower(deliveries.c.email) == event.recipient.lower(),
+        deliveries.c.status.in_(lighter),
+    )
+    connection.execute(sa.update(deliveries).where(*mine).values(status=status.value, updated_at=now))
+
+
+def _prove(database: Database, connection: Connection, event: Event, *, now: datetime) -> bool:
+    """Write down that an attempt was taken, if an event is what tells it; tell whether that ended the sending."""
+    if event.type is EventType.UNKNOWN or event.attempt_id is None or event.envelope_id is None:
+        return False
+    tried = attempts_of(connection, [event.envelope_id]).get(event.envelope_id, [])
+    found = next((a for a in tried if a.id == event.attempt_id and a.outcome in _OPEN), None)
+    if found is None:
+        return False
+    told = replace(
+        found, outcome=Outcome.ACCEPTED, provider_message_id=found.provider_message_id or event.provider_message_id
+    )
+    result = Result(attempt=told, move=Move(id=event.envelope_id, input=EnvelopeInput.ACCEPT))
+    return bool(envelope.record(database, connection, [result], now=now))
+
+
+def _note_duplicate(
+    database: Database, connection: Connection, event: Event, owner: Row[Any], *, now: datetime
+) -> None:
+    """Write down that two attempts have reached one recipient: the risk that `failover` takes has come true."""
+    delivered = (
+        events.c.envelope_id == owner.id,
+        events.c.type == EventType.DELIVERED.value,
+        sa.func.lower(events.c.recipient) == (event.recipient or "").lower(),
+    )
+    ways = connection.execute(sa.select(sa.func.count(sa.distinct(events.c.attempt_id))).where(*delivered)).scalar_one()
+    if ways > 1:
+        write(
+            database, connection, owner.id, note_id=ids.derived(f"twice {owner.id} {(event.recipient or '').lower()}"),
+            kind="duplicate_delivered", detail=f"{ways} attempts have delivered it to one recipient", now=now,
+        )  # fmt: skip
