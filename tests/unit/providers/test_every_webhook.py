@@ -280,3 +280,8 @@ def test_a_key_of_sendgrid_with_a_slip_of_the_pen_is_named_when_it_is_needed() -
     hook = signer.sign(signer.body)
     with pytest.raises(ConfigurationError, match="SENDGRID_WEBHOOK_KEY"):
         signing.provider("sendgrid", SENDGRID_WEBHOOK_KEY=slipped).verify(hook.headers, hook.body, now=NOW)
+
+
+def test_of_a_long_piece_that_is_no_event_only_so_much_is_kept(provider: Provider) -> None:
+    _, [bad] = told(provider, fields(provider.name, timestamp=None, long="x" * 9_000))
+    assert len(bad.raw) == 4_000
