@@ -134,7 +134,7 @@ def moment(value: object) -> datetime:
     Raises:
         Malformed: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _EARLIEST <= value < _LATEST:
+    if not isinstance(value, int | float) or not _EARLIEST <= value < _LATEST:
         raise Malformed("has no time")
     return datetime.fromtimestamp(value, UTC)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
 from typing import Any
@@ -265,3 +266,22 @@ def test_nothing_that_is_not_signed_is_believed_or_breaks_it(name: str, body: by
 def test_a_key_of_sendgrid_that_is_none_is_refused_at_the_start(key: str) -> None:
     with pytest.raises(ConfigurationError, match="SENDGRID_WEBHOOK_KEY"):
         signing.provider("sendgrid", SENDGRID_WEBHOOK_KEY=f"{signing.sendgrid_signer().key},{key or '='}")
+
+
+def test_a_key_of_sendgrid_with_something_behind_it_is_refused_at_the_start() -> None:
+    longer = base64.b64encode(base64.b64decode(signing.sendgrid_signer().key) + b"x").decode()
+    with pytest.raises(ConfigurationError, match="SENDGRID_WEBHOOK_KEY"):
+        signing.provider("sendgrid", SENDGRID_WEBHOOK_KEY=longer)
+
+
+def test_a_key_of_sendgrid_with_a_slip_of_the_pen_is_named_when_it_is_needed() -> None:
+    signer = signing.sendgrid_signer()
+    slipped = base64.b64encode(base64.b64decode(signer.key)[:-32] + bytes(32)).decode()
+    hook = signer.sign(signer.body)
+    with pytest.raises(ConfigurationError, match="SENDGRID_WEBHOOK_KEY"):
+        signing.provider("sendgrid", SENDGRID_WEBHOOK_KEY=slipped).verify(hook.headers, hook.body, now=NOW)
+
+
+def test_of_a_long_piece_that_is_no_event_only_so_much_is_kept(provider: Provider) -> None:
+    _, [bad] = told(provider, fields(provider.name, timestamp=None, long="x" * 9_000))
+    assert len(bad.raw) == 4_000
