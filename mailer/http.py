@@ -142,7 +142,7 @@ class _Deadline:
         self.over = False
         self._timer = threading.Timer(seconds, self.cut)
         self._timer.daemon = True
-        self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> _Deadline:
         _current.deadline = self
@@ -155,20 +155,22 @@ class _Deadline:
         _running.discard(self)
         _current.deadline = None
 
-    def watch(self, connection: HTTPConnection) -> None:
-        """Say which connection the call uses; raise if its time was over before anything was sent."""
+    def watch(self, found: socket.socket | None) -> None:
+        """Say which socket the call uses, None: not connected yet; raise if its time was over before anything was sent.
+
+        The socket and not the connection: an answer that ends with its connection takes the socket along.
+        """
         if self.over:
             raise TimeoutError("the call's deadline passed while connecting")
-        self._connection = connection
+        self._socket = found
 
     def cut(self) -> None:
         """End the call now."""
         self.over = True
-        found = self._connection.sock if self._connection is not None else None
-        if found is not None:
+        if self._socket is not None:
             try:
                 # The plain socket's method: the TLS one would also take its state from under the waiting thread.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 return  # it has just ended by itself
 
@@ -186,11 +188,20 @@ def cut_running() -> int:
 
 
 class _Watched:
+    sock: socket.socket | None
+
     def request(self, *args: Any, **options: Any) -> None:
+        self._watched()
+        super().request(*args, **options)  # type: ignore[misc]
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._watched()
+
+    def _watched(self) -> None:
         deadline: _Deadline | None = getattr(_current, "deadline", None)
         if deadline is not None:
-            deadline.watch(self)  # type: ignore[arg-type]
-        super().request(*args, **options)  # type: ignore[misc]
+            deadline.watch(self.sock)
 
 
 class _Http(_Watched, HTTPConnection):

@@ -150,7 +150,15 @@ def test_an_answer_cut_off_in_its_body_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    "begin", [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Long: "]
+    "begin",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Long: ",
+        # After these headers the connection gives its socket away to the answer.
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ],
+    ids=["length", "headers", "close", "no-length"],
 )
 def test_an_answer_that_trickles_is_cut_at_the_deadline_of_the_whole_call(begin: bytes) -> None:
     def trickle(connection: socket.socket) -> None:
@@ -164,8 +172,10 @@ def test_an_answer_that_trickles_is_cut_at_the_deadline_of_the_whole_call(begin:
             return  # the client has had enough
 
     transport = HttpTransport(connect_timeout=1, read_timeout=1, total_timeout=0.5)
+    begun = time.monotonic()
     with server(trickle) as url, pytest.raises(Unanswered, match="deadline"):
         transport.send(HttpRequest("POST", url, {}, b"x"))
+    assert time.monotonic() - begun < 3
 
 
 def test_a_connection_is_kept_for_the_next_call_and_a_finished_calls_deadline_does_not_cut_it() -> None:
