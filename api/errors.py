@@ -115,6 +115,7 @@ _HTTP = {
 
 _HEADERS: dict[str, dict[str, str]] = {
     "unauthorized": {"WWW-Authenticate": 'Bearer realm="mailer"'},
+    "invalid-signature": {"WWW-Authenticate": 'Signature realm="webhooks"'},
     "idempotency-key-in-use": {"Retry-After": "1"},
     "busy": {"Retry-After": "2"},
     "unavailable": {"Retry-After": "5"},
