@@ -118,9 +118,7 @@ def test_the_api_is_what_it_says_it_is(
     assert not run.wrong, "\n\n".join(f"{key}: {text}" for key, text in run.wrong.items())
     assert run.answered.keys() == {f"{route.method} {route.path}" for route in routes(app)}
     assert run.requests.keys() >= PHASES
-    # What a provider signs cannot be made up.
-    signed = {"POST /webhooks/{provider}"}
-    assert {label for label, statuses in run.answered.items() if min(statuses) >= 300} == signed
+    assert not [label for label, statuses in run.answered.items() if min(statuses) >= 300]
 
 
 class Run:
