@@ -114,7 +114,7 @@ def test_a_record_of_any_characters_and_any_length_can_be_sent(log: logging.Logg
     handler = attached(log, script, subject="%(message)s")
     # Past pytest's own handler: it would keep the record, and half a character cannot be sent to its main process.
     for text in ("a\x00\ud800\tb " + "x" * 2 * MOST_TEXT, ""):
-        handler.handle(logging.makeLogRecord({"msg": text, "levelname": "ERROR", "levelno": logging.ERROR}))
+        handler.handle(logging.makeLogRecord({"name": "app", "msg": text, "levelname": "ERROR", "levelno": 40}))
     [long, empty] = mails(script)
     assert long["subject"].startswith("a\N{REPLACEMENT CHARACTER}? b x")
     assert len(long["subject"]) < 900
