@@ -18,6 +18,8 @@ EVENTS_QUEUE = "mail.events"
 CALLBACKS_QUEUE = "mail.callbacks"
 SWEEP_QUEUE = "mail.sweep"
 DEAD_QUEUE = "mail.dead"
+# Those whose depth the sweep looks at before it adds to them.
+WATCHED = (*QUEUES.values(), EVENTS_QUEUE)
 EXCHANGE = "mail"
 DEAD_EXCHANGE = "mail.dlx"
 

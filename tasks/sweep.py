@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from mailer import alarm, bootstrap, log
-from mailer.client.task import wake
+from mailer import alarm, bootstrap, log, request_id
+from mailer.client.task import announce, wake
 from mailer.client.topology import depths
 from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from mailer.ledger import Due
-from mailer.settings import QUEUES, SWEEP_TASK
+from mailer.settings import EVENTS_QUEUE, QUEUES, SWEEP_TASK, WATCHED
 from tasks import dead
 from tasks.app import app
-from tasks.events import read_webhook
 from tasks.send import send_email
 
 _log = log.get(__name__)
@@ -43,13 +42,13 @@ def _sweep(begun: float) -> str:
     until = begun + settings.sweep_interval * _FORGETTING
     while service.forget_answers(limit=settings.sweep_batch) == settings.sweep_batch and time.monotonic() < until:
         pass
-    _read_webhooks()
     try:
         waiting = depths(app, settings)
     except ConfigurationError as error:
         # Another version's queues, and one of ours is gone: a person must look, and what can be woken is.
         alarm.raise_alarm("topology.differs", reason=str(error))
-        waiting = dict.fromkeys(QUEUES.values(), 0)
+        waiting = dict.fromkeys(WATCHED, 0)
+    _read_webhooks(waiting)
     length = max(settings.sweep_interval * 0.8, 1)
     woken = sum(_wake_lane(lane, waiting, begun + length * _SHARES[lane]) for lane in Lane)
     buried = dead.bury(until=begun + length)
@@ -64,12 +63,14 @@ def _sweep(begun: float) -> str:
     return f"woke {woken}, buried {buried}, left {done.left.count}"
 
 
-def _read_webhooks() -> None:
+def _read_webhooks(waiting: Mapping[str, int]) -> None:
     """Have read what should have been read long ago, and forget what is too old."""
     hearing, settings = bootstrap.hearing(), bootstrap.settings()
-    for id in hearing.unread(older_than=settings.sweep_grace, limit=settings.sweep_batch):
-        read_webhook.apply_async(kwargs={"id": id})
     hearing.forget(limit=settings.sweep_batch)
+    if waiting[EVENTS_QUEUE]:
+        return  # they are most likely in there
+    for id in hearing.unread(older_than=settings.sweep_grace, limit=settings.sweep_batch):
+        announce(send_email, id, request_id=request_id.clean(None))
 
 
 def _wake_lane(lane: Lane, waiting: Mapping[str, int], until: float) -> int:

@@ -12,21 +12,21 @@ from kombu.transport import native_delayed_delivery as delayed
 
 from mailer.client import app
 from mailer.errors import BrokerUnavailable, ConfigurationError
-from mailer.settings import DEAD_EXCHANGE, DEAD_QUEUE, QUEUES, Settings
+from mailer.settings import DEAD_EXCHANGE, DEAD_QUEUE, WATCHED, Settings
 
 
 def depths(here: celery.Celery, settings: Settings) -> dict[str, int]:
-    """Return how many messages wait in each lane's queue, by its name. A queue that is gone is declared again.
+    """Return how many messages wait in each queue that the sweep fills, by its name. A queue that is gone is declared again.
 
     Raises:
         BrokerUnavailable: the broker does not answer.
     """
     try:
         with here.connection_for_write() as connection:
-            return {name: _depth(connection, name) for name in QUEUES.values()}
+            return {name: _depth(connection, name) for name in WATCHED}
     except amqp.exceptions.NotFound:
         declare(settings)
-        return dict.fromkeys(QUEUES.values(), 0)
+        return dict.fromkeys(WATCHED, 0)
     except app.ERRORS as error:
         raise BrokerUnavailable(f"the broker does not answer: {type(error).__name__}") from error
 

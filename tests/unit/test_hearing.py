@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from mailer import ids
 from mailer.bounce import BounceClass
+from mailer.errors import Unanswered
 from mailer.event import Event, EventType
 from mailer.ports import HttpResponse
 from mailer.step import Finished
@@ -112,12 +113,17 @@ def test_an_event_ends_what_nobody_knew_and_no_second_mail_goes_out(world: World
     assert world.providers.calls == ["sendgrid"]
 
 
-def test_an_event_that_comes_before_the_answer_is_believed_and_the_answer_changes_nothing(world: World) -> None:
+@pytest.mark.parametrize("answer", [HttpResponse(202, {"x-message-id": "sg-1"}), HttpResponse(500, {}), READ_TIMEOUT])
+def test_an_event_that_comes_before_the_answer_is_believed_and_the_answer_changes_nothing(
+    world: World, answer: HttpResponse | Unanswered
+) -> None:
     id = world.submit()
 
     def told_meanwhile() -> HttpResponse:
         take(world, event(world, id, T.DELIVERED))
-        return HttpResponse(202, {"x-message-id": "sg-1"})
+        if isinstance(answer, Unanswered):
+            raise answer
+        return answer
 
     world.providers.script = {"sendgrid": [told_meanwhile]}
     world.run(id)
