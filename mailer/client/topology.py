@@ -16,7 +16,7 @@ from mailer.settings import DEAD_EXCHANGE, DEAD_QUEUE, WATCHED, Settings
 
 
 def depths(here: celery.Celery, settings: Settings) -> dict[str, int]:
-    """Return how many messages wait in each queue that the sweep fills, by its name. A queue that is gone is declared again.
+    """Return how many messages wait in each queue that the sweep fills. A queue that is gone is declared again.
 
     Raises:
         BrokerUnavailable: the broker does not answer.
