@@ -25,6 +25,7 @@ COMMAND = {
     "web": "gunicorn -c deploy/gunicorn.conf.py",
     "worker": "--hostname transactional@",
     "bulk": "--hostname bulk@",
+    "events": "--hostname events@",
     "beat": "tasks beat",
     "flower": "tasks flower",
     "sandbox": "-m sandbox",
