@@ -20,7 +20,7 @@ from deploy.local.port import free_port, wait_until
 from deploy.place import ROOT
 
 DEADLINE = 100
-PROGRAMS = ["web", "worker", "bulk", "beat", "flower", "sandbox", "rabbitmq", "epmd"]
+PROGRAMS = ["web", "worker", "bulk", "events", "beat", "flower", "sandbox", "rabbitmq", "epmd"]
 COMMAND = {
     "web": "gunicorn -c deploy/gunicorn.conf.py",
     "worker": "--hostname transactional@",
