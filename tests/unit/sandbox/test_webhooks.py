@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 from cryptography.exceptions import InvalidSignature
+from playwright.sync_api import sync_playwright
 
 from deploy.local import port
 from sandbox import webhook_key
@@ -25,6 +26,7 @@ from tests.unit.sandbox.receiving import (
     verify_sendgrid,
 )
 from tests.unit.sandbox.sending import send
+from tests.unit.sandbox.test_page import ARGUMENTS, CHROMIUM
 
 # By local part: SendGrid's words and Mailgun's, in the order in which they come.
 STORIES = {
@@ -346,3 +348,17 @@ def test_keys_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     assert made == (webhook_key.sendgrid_public(tmp_path), webhook_key.mailgun(tmp_path))
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     assert {path.name for path in tmp_path.iterdir()} == {webhook_key.SENDGRID_FILE, webhook_key.MAILGUN_FILE}
+
+
+def test_the_page_moves_the_switch(telling: Process, receiver: Receiver) -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        page = browser.new_page()
+        page.goto(telling.url)
+        page.get_by_label("How webhooks are sent").select_option(label="Hold back")
+        eventually(lambda: (telling.webhooks() or {})["hold"] is True)
+        page.get_by_label("How webhooks are sent").select_option(label="As they come")
+        eventually(lambda: (telling.webhooks() or {})["hold"] is False)
+        browser.close()
