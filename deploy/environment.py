@@ -13,6 +13,7 @@ from deploy import secret
 from deploy.broker import Broker
 from deploy.local.port import LOOPBACK
 from deploy.place import MAILGUN, ROOT, SENDGRID, Place
+from sandbox import webhook_key
 
 KEYS = ("SENDGRID_API_KEY", "MAILGUN_API_KEY")
 
@@ -88,6 +89,10 @@ def _sandbox(place: Place) -> dict[str, str]:
         "MAILER_SENDGRID_URL": f"http://{SENDGRID}:{place.sandbox_port}",
         "MAILER_MAILGUN_URL": f"http://{MAILGUN}:{place.sandbox_port}",
         "MAILER_FROM": "Mailer <hello@sandbox.example>",
+        # What the sandbox signs its webhooks with, for the API to check; and where it sends them.
+        "SENDGRID_WEBHOOK_KEY": webhook_key.sendgrid_public(place.var / "sandbox"),
+        "MAILGUN_WEBHOOK_KEY": webhook_key.mailgun(place.var / "sandbox"),
+        "MAILER_SANDBOX_WEBHOOKS": place.api,
     }
 
 

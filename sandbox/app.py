@@ -15,6 +15,7 @@ from sandbox.provider import Front
 from sandbox.server import Listener
 from sandbox.setting import MAILGUN_HOST, PAGE_HOST, SENDGRID_HOST, Settings
 from sandbox.switchboard import Switchboard
+from sandbox.webhook import Webhooks
 from sandbox.wire import Request, Response
 
 
@@ -25,11 +26,15 @@ class Sandbox:
         database = Database(settings.directory / "sandbox.db")
         inbox = Inbox(database, _now)
         self._switches = Switchboard(database, random.random)
-        self._control = Control(inbox, self._switches)
+        webhooks = Webhooks(settings)
+        self._control = Control(inbox, self._switches, webhooks)
         self._page = Page(inbox)
-        self._sendgrid = Front(sendgrid.SendGrid(settings.sendgrid_key, _now), self._switches, inbox)
+        self._sendgrid = Front(sendgrid.SendGrid(settings.sendgrid_key, _now), self._switches, inbox, webhooks.tell)
         self._mailgun = Front(
-            mailgun.Mailgun(settings.mailgun_key, settings.mailgun_domain, _now, inbox), self._switches, inbox
+            mailgun.Mailgun(settings.mailgun_key, settings.mailgun_domain, _now, inbox),
+            self._switches,
+            inbox,
+            webhooks.tell,
         )
         self._listener = Listener(PAGE_HOST, settings.port, self._everything)
         self._listeners = {

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox import fault
+from sandbox import fault, flow
 from sandbox.inbox import Filter, Inbox
 from sandbox.switchboard import PROVIDERS, Switchboard
+from sandbox.webhook import Webhooks
 from sandbox.wire import Answer, Request, json_answer
 
 MAX_LIMIT = 1000
@@ -26,9 +27,10 @@ class QueryError(ValueError):
 class Control:
     """`/healthz` and `/api/...`; returns None for a path that is not its own."""
 
-    def __init__(self, inbox: Inbox, switches: Switchboard) -> None:
+    def __init__(self, inbox: Inbox, switches: Switchboard, webhooks: Webhooks) -> None:
         self._inbox = inbox
         self._switches = switches
+        self._webhooks = webhooks
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
             ("GET", re.compile("/healthz"), self._health),
             ("GET", re.compile("/api/mails"), self._mails),
@@ -40,6 +42,9 @@ class Control:
             ("DELETE", re.compile("/api/faults"), self._clear_faults),
             ("PUT", re.compile("/api/faults/([a-z]+)"), self._set_fault),
             ("DELETE", re.compile("/api/faults/([a-z]+)"), self._clear_fault),
+            ("GET", re.compile("/api/webhooks"), self._flow),
+            ("PUT", re.compile("/api/webhooks"), self._set_flow),
+            ("DELETE", re.compile("/api/webhooks"), self._clear_flow),
         ]
 
     def __call__(self, request: Request) -> Answer | None:
@@ -83,6 +88,7 @@ class Control:
                 "total": self._inbox.count(Filter())["total"],
                 "oldest": self._inbox.oldest(),
                 "faults": self._switches.state(),
+                "webhooks": self._webhooks.state(),
             },
         )
 
@@ -109,6 +115,22 @@ class Control:
     def _clear_faults(self, _: Request) -> Answer:
         for provider in PROVIDERS:
             self._switches.set(provider, None)
+        return Answer(204)
+
+    def _flow(self, _: Request) -> Answer:
+        return json_answer(200, self._webhooks.state())
+
+    def _set_flow(self, request: Request) -> Answer:
+        try:
+            self._webhooks.set(flow.parse(json.loads(request.body)))
+        except flow.FlowError as error:
+            return json_answer(400, {"errors": error.problems})
+        except ValueError:
+            return _problem(400, "the body is not JSON")
+        return json_answer(200, self._webhooks.state())
+
+    def _clear_flow(self, _: Request) -> Answer:
+        self._webhooks.set(flow.Flow())
         return Answer(204)
 
 

@@ -62,16 +62,15 @@ class Inbox:
         self._database = database
         self._clock = clock
 
-    def add(self, mails: Sequence[Mail], answered: str) -> None:
-        """Store the mails of one request in one transaction.
+    def add(self, mails: Sequence[Mail], answered: str) -> list[dict[str, Any]]:
+        """Store the mails of one request in one transaction; return them as they are found again, but for the copies.
 
         Args:
             answered: what the caller was told: `accepted`, or the fault that kept it from knowing, e.g. `reset`.
         """
         now = self._clock().isoformat(timespec="milliseconds")
         with self._database.write() as connection:
-            for mail in mails:
-                _insert(connection, mail, now, answered)
+            return [_insert(connection, mail, now, answered) for mail in mails]
 
     def find(self, wanted: Filter, *, limit: int, brief: bool = False, ascending: bool = False) -> list[dict[str, Any]]:
         """Return up to `limit` mails, newest first unless `ascending`; brief ones without bodies and the like."""
@@ -127,7 +126,8 @@ def _stored(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _insert(connection: sqlite3.Connection, mail: Mail, now: str, answered: str) -> None:
+def _insert(connection: sqlite3.Connection, mail: Mail, now: str, answered: str) -> dict[str, Any]:
+    content = mail.content()
     cursor = connection.execute(
         "insert into mail (provider, provider_message_id, received_at, envelope_id, subject, recipients, answered,"
         " content) values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -140,13 +140,15 @@ def _insert(connection: sqlite3.Connection, mail: Mail, now: str, answered: str)
             "\n" + "".join(f"{address}\n" for address in mail.recipients),
             answered,
             # Plain ASCII: a lone surrogate (legal in JSON) has no UTF-8 and must not break the inbox.
-            json.dumps(mail.content()),
+            json.dumps(content),
         ),
     )
     connection.executemany(
         "insert into attachment (mail_id, position, filename, content_type, content) values (?, ?, ?, ?, ?)",
         [(cursor.lastrowid, n, a.filename, a.content_type, a.content) for n, a in enumerate(mail.attachments)],
     )
+    known = {"id": cursor.lastrowid, "provider": mail.provider, "provider_message_id": mail.provider_message_id}
+    return {**known, "received_at": now, **content}
 
 
 def _as_dict(row: sqlite3.Row, *, brief: bool) -> dict[str, Any]:

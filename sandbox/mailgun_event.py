@@ -1,6 +1,7 @@
 """Mailgun's Events API: `GET /v3/{domain}/events`, from the mails in the inbox.
 
-One `accepted` event for each mail and recipient, at once; the real pages are complete only after about half an hour.
+The same events as the webhooks tell of, each as soon as it happened, also where none are sent or they are held back;
+the real pages are complete only after about half an hour. They are ordered by mail, and within one by time.
 Source: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events
 """
 
@@ -10,17 +11,21 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from sandbox import mailgun_occurrence, mailgun_rule, story
 from sandbox.inbox import Filter, Inbox
+from sandbox.occurrence import Occurrence, occurrences
 
 MAX_LIMIT = 300
 DEFAULT_LIMIT = 100
 
 _KNOWN = frozenset({"begin", "end", "ascending", "limit", "event", "message-id", "recipient"})
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+# From taking a mail in to the last that happens to it.
+_LONGEST = mailgun_rule.MAX_AHEAD + timedelta(seconds=story.LONGEST)
 
 
 class QueryError(ValueError):
@@ -33,7 +38,7 @@ class Page:
 
     Attributes:
         query: the parameters of the first page.
-        after: the event (mail and position of the recipient) that the page begins behind; None for the first page.
+        after: the event (mail and its number within the mail) that the page begins behind; None for the first page.
         back: whether the page leads back, to what came before `after`.
     """
 
@@ -85,34 +90,60 @@ def answer(inbox: Inbox, asked: Page, *, base: str) -> dict[str, Any]:
 
 
 def _events(inbox: Inbox, asked: Page, *, ascending: bool) -> Iterator[tuple[tuple[int, int], dict[str, Any]]]:
-    if "accepted" not in asked.query.get("event", "accepted").replace("(", " ").replace(")", " ").split():
-        return  # nothing else ever happens to a mail here
-    wanted = _filter(asked.query)
-    if asked.after and ascending:
-        wanted = replace(wanted, after=asked.after[0] - 1)
-    elif asked.after:
-        wanted = replace(wanted, before=asked.after[0] + 1)
-    for mail in inbox.find(wanted, limit=MAX_LIMIT + 1, ascending=ascending):
-        places = list(enumerate(p for role in ("to", "cc", "bcc") for p in mail[role]))
-        for position, person in places if ascending else reversed(places):
-            key = (mail["id"], position)
+    now = datetime.now(UTC)
+    for mail in _mails(inbox, asked, ascending=ascending):
+        numbered = list(enumerate(occurrences(mail)))
+        for number, occurrence in numbered if ascending else reversed(numbered):
+            key = (mail["id"], number)
             if asked.after is None or (key > asked.after if ascending else key < asked.after):
-                recipient = asked.query.get("recipient")
-                if recipient is None or recipient.lower() == person["email"].lower():
-                    yield key, _event(mail, position, person["email"])
+                event = mailgun_occurrence.event(occurrence)
+                if occurrence.at <= now and _is_wanted(asked.query, occurrence, event):
+                    yield key, event
+
+
+def _mails(inbox: Inbox, asked: Page, *, ascending: bool) -> Iterator[dict[str, Any]]:
+    """Return every mail whose events may be asked for: not each of them need have one, so they are not limited."""
+    wanted = _filter(asked.query)
+    if asked.after:
+        # The mail that the page begins in has more events.
+        edge = asked.after[0]
+        wanted = replace(wanted, after=edge - 1) if ascending else replace(wanted, before=edge + 1)
+    while mails := inbox.find(wanted, limit=MAX_LIMIT, ascending=ascending):
+        yield from mails
+        last = mails[-1]["id"]
+        wanted = replace(wanted, after=last) if ascending else replace(wanted, before=last)
+
+
+def _is_wanted(query: Mapping[str, str], occurrence: Occurrence, event: Mapping[str, Any]) -> bool:
+    since, until = _bounds(query)
+    kinds = query.get("event", event["event"]).replace("(", " ").replace(")", " ").split()
+    return (
+        event["event"] in kinds
+        and query.get("recipient", occurrence.recipient).lower() == occurrence.recipient.lower()
+        and (since is None or occurrence.at >= since)
+        and (until is None or occurrence.at <= until)
+    )
 
 
 def _filter(query: Mapping[str, str]) -> Filter:
-    times = [time for name in ("begin", "end") if name in query and (time := _time(query, name))]
     message_id = query.get("message-id")
+    since, until = _bounds(query)
     return Filter(
         provider="mailgun",
         to=query.get("recipient"),
         provider_message_id=None if message_id is None else f"<{message_id.strip('<>')}>",
-        # `begin` is later than `end` where the search goes back in time.
-        since=min(times) if times and (len(times) == 2 or _ascending(query)) else None,
-        until=max(times) if times and (len(times) == 2 or not _ascending(query)) else None,
+        # What happens to a mail happens after it was taken in, and not long after.
+        since=since and max(since, _LONG_AGO) - _LONGEST,
+        until=until,
     )
+
+
+def _bounds(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
+    """Return the earliest and the latest time; `begin` is later than `end` where the search goes back in time."""
+    times = [time for name in ("begin", "end") if name in query and (time := _time(query, name))]
+    if len(times) == 1:
+        return (times[0], None) if _ascending(query) else (None, times[0])
+    return (min(times), max(times)) if times else (None, None)
 
 
 def _ascending(query: Mapping[str, str]) -> bool:
@@ -142,40 +173,3 @@ def _time(query: Mapping[str, str], name: str) -> datetime:
     except ValueError as error:
         raise QueryError(f"{name}: must be epoch seconds or an RFC 2822 time") from error
     return moment.replace(tzinfo=moment.tzinfo or UTC)
-
-
-def _event(mail: dict[str, Any], position: int, recipient: str) -> dict[str, Any]:
-    key = f"sandbox-{mail['id']}-{position}"
-    return {
-        "event": "accepted",
-        "id": key,
-        "timestamp": (datetime.fromisoformat(mail["received_at"]) - _LONG_AGO).total_seconds(),
-        "log-level": "info",
-        "method": "HTTP",
-        "envelope": {"targets": recipient, "transport": "smtp", "sender": mail["from"]["email"]},
-        "flags": {"is-authenticated": True, "is-test-mode": False},
-        "message": {
-            "headers": {
-                "to": ", ".join(_shown(p) for p in mail["to"]),
-                "message-id": mail["provider_message_id"].strip("<>"),
-                "from": _shown(mail["from"]),
-                "subject": mail["subject"],
-            },
-            "attachments": [
-                {"filename": a["filename"], "content-type": a["content_type"], "size": a["size"]}
-                for a in mail["attachments"]
-            ],
-            "recipients": [p["email"] for role in ("to", "cc", "bcc") for p in mail[role]],
-            "size": len(json.dumps(mail)),
-        },
-        "storage": {"url": f"https://sandbox.invalid/v3/messages/{mail['id']}", "key": key},
-        "recipient": recipient,
-        "recipient-domain": recipient.rpartition("@")[2],
-        "campaigns": [],
-        "tags": mail["tags"],
-        "user-variables": mail["args"],
-    }
-
-
-def _shown(person: dict[str, str]) -> str:
-    return f"{person['name']} <{person['email']}>" if person["name"] else person["email"]

@@ -75,6 +75,15 @@ class Process:
         """Switch the fault of one provider off, or all."""
         self._call("DELETE", f"/api/faults/{provider}" if provider else "/api/faults")
 
+    def webhooks(self) -> dict[str, Any] | None:
+        """Return the webhooks' switch and counts; None where none are sent."""
+        state: dict[str, Any] | None = self._call("GET", "/api/webhooks")
+        return state
+
+    def disturb(self, **flow: bool) -> None:
+        """Move the webhooks' switch, e.g. `disturb(hold=True)`; without anything they go as they should."""
+        self._call("PUT", "/api/webhooks", json=flow)
+
     def clear(self) -> None:
         """Delete every mail."""
         self._call("DELETE", "/api/mails")

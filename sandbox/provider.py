@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from sandbox.inbox import Inbox
 from sandbox.mail import Mail
@@ -27,12 +27,23 @@ class Provider(Protocol):
 
 
 class Front:
-    """A provider behind its fault switch, before the inbox."""
+    """A provider behind its fault switch, before the inbox.
 
-    def __init__(self, provider: Provider, switches: Switchboard, inbox: Inbox) -> None:
+    Args:
+        tell: is given what was taken in, as the inbox knows it.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        switches: Switchboard,
+        inbox: Inbox,
+        tell: Callable[[Sequence[Mapping[str, Any]]], None],
+    ) -> None:
         self._provider = provider
         self._switches = switches
         self._inbox = inbox
+        self._tell = tell
 
     def __call__(self, request: Request) -> Response:
         """Answer, or fail as the switch says."""
@@ -42,7 +53,7 @@ class Front:
     def _take(self, request: Request, answered: str) -> Answer:
         answer, mails = self._provider.receive(request)
         if mails:
-            self._inbox.add(mails, answered)
+            self._tell(self._inbox.add(mails, answered))
         return answer
 
     def _fail(self, request: Request, strike: Strike) -> Response:

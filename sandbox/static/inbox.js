@@ -2,6 +2,7 @@ import { byId } from "./dom.js";
 import { show, showGone, showNothing } from "./detail.js";
 import { showFaults } from "./fault.js";
 import { List } from "./list.js";
+import { showWebhooks } from "./webhook.js";
 
 const EVERY = 1500; // milliseconds between two looks
 
@@ -25,6 +26,7 @@ async function look() {
     }
     list.offerOlder(news.oldest);
     showFaults(news.faults, look);
+    showWebhooks(news.webhooks, look);
     say(news.total === 1 ? "1 mail" : `${news.total.toLocaleString("en")} mails`, false);
   } catch {
     say("The sandbox does not answer", true);

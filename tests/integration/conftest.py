@@ -28,7 +28,7 @@ PROVIDER_KEYS = {
     "MAILGUN_API_KEY": "key-integration-test",
     "MAILGUN_DOMAIN": "sandbox.example",
 }
-QUEUES = "mail.transactional,mail.bulk,mail.sweep"
+QUEUES = "mail.transactional,mail.bulk,mail.sweep,mail.events"
 
 
 @pytest.fixture(scope="session")
@@ -118,13 +118,18 @@ def spawn(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 
 
 @pytest.fixture
-def api_url(settings: Settings, environment: dict[str, str], spawn: Callable[..., Process]) -> str:
+def api_port() -> int:
+    """Give the port that the API will listen on, for whoever must know it before."""
+    return port.free_port()
+
+
+@pytest.fixture
+def api_url(settings: Settings, environment: dict[str, str], spawn: Callable[..., Process], api_port: int) -> str:
     """Give the address of a running API."""
-    number = port.free_port()
-    environment |= {"PORT": str(number), "MAILER_BIND": "127.0.0.1", "WEB_CONCURRENCY": "1"}
+    environment |= {"PORT": str(api_port), "MAILER_BIND": "127.0.0.1", "WEB_CONCURRENCY": "1"}
     process = spawn("web", "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "api:create_app()")
-    process.wait_ready(lambda: port.answers(number), timeout=30)
-    return f"http://127.0.0.1:{number}"
+    process.wait_ready(lambda: port.answers(api_port), timeout=30)
+    return f"http://127.0.0.1:{api_port}"
 
 
 @pytest.fixture
