@@ -99,6 +99,27 @@ def test_every_view_asks_for_exactly_its_scope(app: flask.Flask, client: FlaskCl
     assert asked > 60
 
 
+def test_no_endpoint_shows_or_touches_what_belongs_to_another_project(client: FlaskClient, make_key: Make) -> None:
+    mine, theirs = make_key(project="a"), make_key(project="b")
+    ids_of = {
+        "messages": said(post(client, fields(send_at="2100-01-01T00:00:00Z"), headers=theirs))["id"],
+        "keys": create(client, theirs)["id"],
+    }
+    asked = 0
+    # As it is described, so that none is forgotten.
+    for path, methods in said(client.get("/openapi.json"))["paths"].items():
+        if "{id}" not in path:
+            continue
+        url = path.replace("{id}", ids_of[path.split("/")[2]])
+        for method in set(methods) & {"get", "post", "patch", "put", "delete"}:
+            answer = client.open(url, method=method, json={} if method == "patch" else None, headers=mine)
+            assert answer.status_code == 404, (method, path)
+            asked += 1
+    assert asked >= 8
+    shown = said(client.get(f"/v1/messages/{ids_of['messages']}", headers=theirs))
+    assert shown["status"] == "scheduled", "nothing was touched"
+
+
 def test_a_refusal_names_the_scope(client: FlaskClient, make_key: Make) -> None:
     answer = post(client, headers=make_key(Scope.READ))
     assert (answer.status_code, said(answer)["scope"]) == (403, "send")
