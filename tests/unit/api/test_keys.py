@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -12,6 +15,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app, operation
+from deploy.local import port
+from deploy.local.process import Process
 from mailer import bootstrap, keyring
 from mailer.resource import Scope
 from mailer.settings import Settings
@@ -97,6 +102,27 @@ def test_every_view_asks_for_exactly_its_scope(app: flask.Flask, client: FlaskCl
                     assert client.open(path, method=method).status_code == 401
                 asked += 1
     assert asked > 60
+
+
+def test_no_endpoint_shows_or_touches_what_belongs_to_another_project(client: FlaskClient, make_key: Make) -> None:
+    mine, theirs = make_key(project="a"), make_key(project="b")
+    ids_of = {
+        "messages": said(post(client, fields(send_at="2100-01-01T00:00:00Z"), headers=theirs))["id"],
+        "keys": create(client, theirs)["id"],
+    }
+    asked = 0
+    # As it is described, so that none is forgotten.
+    for path, methods in said(client.get("/openapi.json"))["paths"].items():
+        if "{id}" not in path:
+            continue
+        url = path.replace("{id}", ids_of[path.split("/")[2]])
+        for method in set(methods) & {"get", "post", "patch", "put", "delete"}:
+            answer = client.open(url, method=method, json={} if method == "patch" else None, headers=mine)
+            assert answer.status_code == 404, (method, path)
+            asked += 1
+    assert asked >= 8
+    shown = said(client.get(f"/v1/messages/{ids_of['messages']}", headers=theirs))
+    assert shown["status"] == "scheduled", "nothing was touched"
 
 
 def test_a_refusal_names_the_scope(client: FlaskClient, make_key: Make) -> None:
@@ -305,3 +331,22 @@ def test_the_depth_of_the_queue_counts_too(app: flask.Flask, monkeypatch: pytest
     client = create_app(Settings.load()).test_client()
     assert post(client).status_code == 503
     assert post(client, fields(lane="bulk")).status_code == 202
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server here")
+def test_on_redis_all_processes_count_together(
+    app: flask.Flask, make_key: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = port.free_port()
+    command = ["redis-server", "--port", str(number), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    redis = Process(name="redis", command=command, log=tmp_path / "redis.log", environment=dict(os.environ))
+    redis.start()
+    try:
+        redis.wait_ready(lambda: port.answers(number), timeout=20)
+        monkeypatch.setenv("MAILER_RATE_STORAGE", f"redis://127.0.0.1:{number}/0")
+        key = make_key(Scope.SEND, rate="3/hour")
+        # Each as a process of its own would make it.
+        one, other = (create_app(Settings.load()).test_client() for _ in range(2))
+        assert [post(c, headers=key).status_code for c in (one, other, one, other)] == [202, 202, 202, 429]
+    finally:
+        redis.stop()
