@@ -10,6 +10,7 @@ from api.operation import operation
 from mailer import log, request_id
 from mailer.client.task import announce
 from mailer.errors import BrokerUnavailable
+from mailer.resource import Health
 
 _log = log.get(__name__)
 
@@ -20,11 +21,11 @@ blueprint = flask.Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 
 @blueprint.post("/<provider>")
-@operation(scope=None, answers={204: None}, problems=("not-found", "invalid-signature", "too-large", "unavailable"))
+@operation(scope=None, answers={200: Health}, problems=("not-found", "invalid-signature", "too-large", "unavailable"))
 def receive(provider: str) -> flask.Response:
     """Take in what a provider tells of its mails.
 
-    Signed by the provider instead of asking for a key. 204: it is on disk, and will be read. Whatever else makes the
+    Signed by the provider instead of asking for a key. 200: it is on disk, and will be read. Whatever else makes the
     provider come again.
     """
     here = state.current()
@@ -36,7 +37,8 @@ def receive(provider: str) -> flask.Response:
     id = here.hearing.hear(provider, headers, request.get_data(cache=False))
     if id is not None:
         _announce(id)
-    return flask.Response(status=204)
+    # Only 200 is a yes to Mailgun: after any other 2xx it comes again.
+    return flask.jsonify(status="ok")
 
 
 def _announce(id: str) -> None:
