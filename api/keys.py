@@ -52,7 +52,7 @@ def show(id: str) -> flask.Response:
 @blueprint.post("/<id:id>/revoke")
 @operation(scope=Scope.ADMIN, answers={200: KeyState}, problems=("not-found",))
 def revoke(id: str) -> flask.Response:
-    """End a key. Within seconds no process takes it any more; that cannot be undone."""
+    """Revoke a key. Within seconds no process takes it any more; that cannot be undone."""
     _seen(id)
     answer = state.current().keyring.revoke(id, project_id=auth.key().project_id, once=once.asked(), render=_render)
     if answer is None:

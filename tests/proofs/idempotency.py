@@ -8,14 +8,16 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import requests
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from deploy.local.port import wait_until
 from mailer.store import Database
@@ -145,5 +147,11 @@ def by_key(system: System, keys: Sequence[str]) -> Counter[str]:
     return Counter({key: found[key] for key in keys})
 
 
-def _reading(system: System) -> Any:
-    return Database(system.environment["DATABASE_URL"]).read()
+@contextmanager
+def _reading(system: System) -> Iterator[Connection]:
+    database = Database(system.environment["DATABASE_URL"])
+    try:
+        with database.read() as connection:
+            yield connection
+    finally:
+        database.close()
