@@ -268,12 +268,13 @@ def test_a_killed_supervisor_comes_back_with_all_its_programs(system: MakeRun) -
     assert system.accepted(system.post())
 
 
-def test_flower_sees_both_workers_after_all_that(system: MakeRun) -> None:
+def test_flower_sees_all_workers_after_all_that(system: MakeRun) -> None:
     url = f"http://127.0.0.1:{system.ports['FLOWER_PORT']}/api/workers?status=true"
 
     def seen() -> bool:
         return sorted(name.partition("@")[0] for name, up in requests.get(url, timeout=10).json().items() if up) == [
             "bulk",
+            "events",
             "transactional",
         ]
 
