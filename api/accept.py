@@ -95,6 +95,3 @@ def _lane(given: object) -> Lane:
 
 def _request_id() -> str:
     return request_id.current() or request_id.clean(None)
-
-
-__all__ = ["many", "one", "wake"]

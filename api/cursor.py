@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from mailer import ids
 from mailer.errors import Invalid, Problem
-from mailer.ledger import MessageLine, Place
-from mailer.resource import MessageQuery
+from mailer.request import MessageQuery
+from mailer.view import MessageLine, Place
 
 
 def write(last: MessageLine, query: MessageQuery) -> str:

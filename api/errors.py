@@ -135,8 +135,7 @@ def register(app: flask.Flask) -> None:
 
 def body(error: Exception, *, most: int) -> dict[str, Any]:
     """Return the problem that an error of ours is, as JSON-ready values, with so many wrong fields at most."""
-    slug = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
-    found = _body(slug, detail=_detail(error), **_more(error))
+    found = _body(_slug(error), detail=_detail(error), **_more(error))
     return found | ({"errors": found["errors"][:most]} if "errors" in found else {})
 
 
@@ -164,14 +163,17 @@ def _body(slug: str, *, status: int | None = None, detail: str | None = None, **
 def _ours(error: Exception) -> flask.Response:
     if isinstance(error, StoreUnavailable):
         _log.error("store.unavailable", error=str(error))
-    slug = next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
-    response = problem(slug, detail=_detail(error), **_more(error))
+    response = problem(_slug(error), detail=_detail(error), **_more(error))
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, StoreUncertain) and error.id is not None:
         # The place to look at before sending it again: there it is, or it was not stored.
         response.headers["Location"] = flask.url_for("messages.show", id=error.id)
     return response
+
+
+def _slug(error: Exception) -> str:
+    return next(_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE)
 
 
 def _detail(error: Exception) -> str | None:

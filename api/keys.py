@@ -9,9 +9,10 @@ from api.errors import NotFound
 from api.operation import operation
 from mailer.api_key import ApiKey
 from mailer.errors import Invalid, Problem
-from mailer.ledger import Answer
+from mailer.ledger import Answer, Once
 from mailer.problem import parsed
-from mailer.resource import KeyCreated, KeyList, KeyRequest, KeyState, Scope, plain
+from mailer.request import KeyRequest
+from mailer.resource import KeyCreated, KeyList, KeyState, Scope, plain
 
 blueprint = flask.Blueprint("keys", __name__, url_prefix="/v1/keys")
 
@@ -23,12 +24,7 @@ def create() -> flask.Response:
     given = body.fields()
     # Another key's repeat is another request: the answer is sealed with the one that asked.
     asked = once.asked(given, also=auth.key().id)
-    keyring = state.current().keyring
-    answer = state.current().intake.kept(asked)
-    if answer is None:
-        key, token = keyring.make(_wanted(given), project_id=auth.key().project_id)
-        secret = {"key": token} if asked is None else {"sealed": sealed.seal(token, asked.key)}
-        answer = keyring.add(key, once=asked, answer=Answer(status=201, body=plain(schemas.key(key)) | secret))
+    answer = once.held(asked, lambda: _made(given, asked))
     response = once.answered(sealed.opened(answer, asked))
     response.headers["Location"] = flask.url_for("keys.show", id=answer.body["id"])
     return response
@@ -58,6 +54,13 @@ def revoke(id: str) -> flask.Response:
     if answer is None:
         raise NotFound
     return once.answered(answer)
+
+
+def _made(given: dict[str, object], asked: Once | None) -> Answer:
+    keyring = state.current().keyring
+    key, token = keyring.make(_wanted(given), project_id=auth.key().project_id)
+    secret = {"key": token} if asked is None else {"sealed": sealed.seal(token, asked.key)}
+    return keyring.add(key, once=asked, answer=Answer(status=201, body=plain(schemas.key(key)) | secret))
 
 
 def _seen(id: str) -> ApiKey:

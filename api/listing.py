@@ -11,9 +11,10 @@ from api import auth, cursor, schemas, state
 from api.errors import Busy
 from api.operation import operation
 from mailer.errors import Invalid, Problem
-from mailer.ledger import MessageLine, Selection
 from mailer.problem import parsed
-from mailer.resource import MessagePage, MessageQuery, Scope, plain
+from mailer.request import MessageQuery
+from mailer.resource import MessagePage, Scope, plain
+from mailer.view import MessageLine, Selection
 
 # Lists that a process reads at once; seconds that one more waits.
 _asking = threading.BoundedSemaphore(4)

@@ -8,22 +8,13 @@ from api import accept, auth, body, once, schemas, shown, state
 from api.errors import NotFound
 from api.operation import operation
 from mailer.intake import Change
-from mailer.ledger import Answer, MessageView
+from mailer.ledger import Answer
 from mailer.message import Message
 from mailer.problem import parsed
-from mailer.resource import (
-    Accepted,
-    AttemptList,
-    BulkAnswer,
-    BulkRequest,
-    Event,
-    EventList,
-    MessageState,
-    ScheduleChange,
-    Scope,
-    plain,
-)
+from mailer.request import BulkRequest, ScheduleChange
+from mailer.resource import Accepted, AttemptList, BulkAnswer, Event, EventList, MessageState, Scope, plain
 from mailer.story import tell
+from mailer.view import MessageView
 
 blueprint = flask.Blueprint("messages", __name__, url_prefix="/v1/messages")
 
@@ -39,7 +30,7 @@ def create() -> flask.Response:
     """
     given = body.fields()
     asked = once.asked(given)
-    answer = state.current().intake.kept(asked) or accept.one(given, asked)
+    answer = once.held(asked, lambda: accept.one(given, asked))
     response = once.answered(answer)
     flask.g.message_id = answer.body["id"]
     response.headers["Location"] = flask.url_for("messages.show", id=answer.body["id"])
@@ -58,7 +49,7 @@ def bulk() -> flask.Response:
     """
     given = body.fields()
     asked = once.asked(given)
-    return once.answered(state.current().intake.kept(asked) or accept.many(given, asked))
+    return once.answered(once.held(asked, lambda: accept.many(given, asked)))
 
 
 @blueprint.get("/<id:id>")
@@ -150,4 +141,4 @@ def _render(view: MessageView) -> Answer:
 
 
 def _as_expected(view: MessageView) -> None:
-    shown.require_match(_render(view).body)
+    shown.require_match(lambda: _render(view).body)

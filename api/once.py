@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 
 import flask
 
 from api import auth, state
-from mailer.errors import Invalid, Problem
+from mailer.errors import Invalid, MailerError, Problem, StoreUnavailable
 from mailer.ledger import Answer, Once
 
 HEADER = "Idempotency-Key"
@@ -40,6 +41,22 @@ def asked(body: object = None, *, also: str = "") -> Once | None:
         fingerprint=hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest(),
         now=state.current().intake.now(),
     )
+
+
+def held(asked: Once | None, do: Callable[[], Answer]) -> Answer:
+    """Return what `do` answers; where it refuses, the answer that was given to the same request before, if one was.
+
+    What was accepted stays accepted, though its time may have passed since, or too much may wait by now.
+    """
+    try:
+        return do()
+    except StoreUnavailable:
+        raise
+    except MailerError:
+        kept = state.current().intake.kept(asked)
+        if kept is None:
+            raise
+        return kept
 
 
 def answered(answer: Answer) -> flask.Response:

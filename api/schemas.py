@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mailer.api_key import ApiKey
-from mailer.ledger import Attempt, DeliveryView, MessageLine, MessageView
+from mailer.ledger import Attempt
 from mailer.resource import AttemptState, KeyState, MessageState, MessageSummary, RecipientState
+from mailer.view import DeliveryView, MessageLine, MessageView
 
 
 def message(view: MessageView) -> MessageState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flask
@@ -24,9 +24,9 @@ def message(answer: Answer) -> flask.Response:
     return response
 
 
-def require_match(body: Mapping[str, Any]) -> None:
+def require_match(body: Callable[[], Mapping[str, Any]]) -> None:
     """Return if the caller has seen it as it is, or does not say, else raise Stale."""
-    if "If-Match" in flask.request.headers and not flask.request.if_match.contains(_etag(body)):
+    if "If-Match" in flask.request.headers and not flask.request.if_match.contains(_etag(body())):
         raise Stale
 
 

@@ -16,7 +16,8 @@ from mailer.api_key import DEFAULT_PROJECT, ApiKey
 from mailer.errors import ConfigurationError
 from mailer.ledger import Answer
 from mailer.problem import parsed
-from mailer.resource import KeyRequest, Scope
+from mailer.request import KeyRequest
+from mailer.resource import Scope
 
 _OF_PROJECT = typer.Option("--project", help="whose it is")
 

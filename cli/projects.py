@@ -13,7 +13,7 @@ from mailer import bootstrap
 from mailer.client.task import is_project
 from mailer.errors import ConfigurationError
 from mailer.problem import parsed
-from mailer.resource import Domain
+from mailer.request import Domain
 
 _Name = Annotated[str, typer.Argument(help="1 to 64 of A-Z a-z 0-9 . _ -")]
 _Domains = Annotated[

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from mailer import ids
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane
 from mailer.errors import Invalid, Problem, StoreUnavailable, StoreUncertain, TooLate
-from mailer.ledger import Answer, Backlog, MessageLine, MessageView, Once, Revision, Selection, Submission
+from mailer.ledger import Answer, Once, Revision, Submission
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.service import Service
 from mailer.settings import QUEUES
 from mailer.store.intake import IntakeStore
 from mailer.story import Story
+from mailer.view import Backlog, MessageLine, MessageView, Selection
 
 # Outcomes after which nobody can say that the mail was not taken.
 _MAY_BE_OUT = frozenset({Outcome.STARTED, Outcome.UNKNOWN, Outcome.ACCEPTED})

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailer import api_key, ids, log
 from mailer.api_key import ApiKey, Project
+from mailer.believed import Believed
 from mailer.errors import StoreUnavailable
 from mailer.ledger import Answer, Once
-from mailer.resource import KeyRequest
+from mailer.request import KeyRequest
 from mailer.store.intake import IntakeStore
 
 _log = log.get(__name__)
 
 # Seconds that a process believes what it has read of a key: that long a revoked one may still be used.
 BELIEVED = 2.0
-# Keys that a process remembers; more are read again.
-REMEMBERED = 10_000
 # How exactly the last use is known: nobody writes at every request.
 USE_KNOWN_TO = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    key: ApiKey
-    until: float
 
 
 class Keyring:
@@ -43,10 +34,8 @@ class Keyring:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._steady = steady
-        self._seen: dict[str, _Seen] = {}
+        self._seen = Believed(store.key_by_prefix, seconds=BELIEVED, steady=steady)
         self._used: dict[str, datetime] = {}
-        self._lock = threading.Lock()
 
     def find(self, token: str) -> ApiKey | None:
         """Return the key that this is, None if it is none, or one that has been revoked or has expired.
@@ -57,24 +46,10 @@ class Keyring:
             StoreUnavailable: nobody knows.
         """
         prefix = api_key.prefix_of(token)
-        key = self._known(prefix) if prefix else None
+        key = self._seen.get(prefix) if prefix else None
         if key is None or not api_key.same(token, key.digest) or not key.holds(now=self._clock()):
             return None
         self._note_use(key)
-        return key
-
-    def _known(self, prefix: str) -> ApiKey | None:
-        seen = self._seen.get(prefix)
-        if seen is not None and self._steady() < seen.until:
-            return seen.key
-        key = self._store.key_by_prefix(prefix)
-        if key is None:
-            return None
-        with self._lock:
-            if len(self._seen) >= REMEMBERED:
-                self._seen.clear()
-                self._used.clear()
-            self._seen[prefix] = _Seen(key, self._steady() + BELIEVED)
         return key
 
     def _note_use(self, key: ApiKey) -> None:
@@ -131,8 +106,7 @@ class Keyring:
         if not ids.is_id(id):
             return None
         answer = self._store.revoke_key(id, project_id=project_id, asked=once, render=render, now=self._clock())
-        with self._lock:
-            self._seen.clear()
+        self._seen.forget()
         return answer
 
     def project(self, id: str) -> Project | None:

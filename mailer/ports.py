@@ -11,8 +11,9 @@ from mailer.address import Address
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane, Role
 from mailer.event import Event, Quarantined
-from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Recipient, Result, Submission, Sweep, Work
+from mailer.ledger import Claim, DeadCall, Due, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
+from mailer.view import MessageView
 
 
 @dataclass(frozen=True, slots=True)

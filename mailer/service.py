@@ -10,18 +10,22 @@ from typing import NoReturn
 from mailer import ids, log
 from mailer.alarm import Alarm
 from mailer.api_key import covers
+from mailer.believed import Believed
 from mailer.burial import Burial, Letter
 from mailer.courier import Courier
 from mailer.delivery import Lane, OnUnknown
 from mailer.errors import Conflict, InvalidMessage, Problem, StoreUnavailable, StoreUncertain
-from mailer.ledger import Due, MessageView, Submission, Sweep
+from mailer.ledger import Due, Submission, Sweep
 from mailer.message import Message
 from mailer.policy import Policy
 from mailer.ports import Store
 from mailer.step import Step
+from mailer.view import MessageView
 
 _log = log.get(__name__)
 
+# Seconds that a process believes what it has read of a project.
+_RULES_BELIEVED = 2.0
 # A message may be scheduled for the last day that a calendar knows.
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -58,6 +62,8 @@ class Service:
         self._defaults = defaults
         self._alarm = alarm
         self._clock = clock
+        # The rules of a project, which every `.delay()` call is held against.
+        self._projects = Believed(store.project, seconds=_RULES_BELIEVED)
 
     def draft(
         self, message: Message, *, project_id: str, request_id: str, id: str | None = None, test: bool = False
@@ -102,7 +108,7 @@ class Service:
         return submission.id
 
     def _may_send(self, message: Message, project_id: str) -> None:
-        project = self._store.project(project_id)
+        project = self._projects.get(project_id)
         if project is None:
             raise InvalidMessage((Problem("/project", f"there is no project {project_id}", "project"),))
         if not covers(project.from_domains, message.sender.domain):

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from mailer import masking
 from mailer.delivery import FINAL, EnvelopeStatus
-from mailer.ledger import Attempt, MessageView, Told
+from mailer.ledger import Attempt
 from mailer.outcome import Outcome
+from mailer.view import MessageView, Told
 
 # A pause worth telling: shorter ones are the broker's and the worker's own time.
 _PAUSE = timedelta(seconds=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 
@@ -18,6 +19,9 @@ from tasks.send import send_email
 
 _log = log.get(__name__)
 
+# A sweep that takes longer than its interval must not meet the next one here.
+_running = threading.Lock()
+
 # How many graces later an envelope is woken again if nothing has happened to it: a backlog is no loss.
 _AGAIN = 3
 # Until which share of its time each lane may use the sweep; the rest is for what died.
@@ -28,12 +32,16 @@ _SHARES = {Lane.TRANSACTIONAL: 0.5, Lane.BULK: 0.75}
 @app.task(name=SWEEP_TASK)
 def sweep() -> str:
     """Publish envelopes whose wake-up is due, as many as the queues and the time until the next sweep allow."""
+    if not _running.acquire(blocking=False):
+        return "another one is running"  # it looks after the same, and both would fill the queues
     begun = time.monotonic()
     try:
         return _sweep(begun)
     except (StoreUnavailable, BrokerUnavailable) as error:
         _log.warning("sweep.unavailable", error=f"{type(error).__name__}: {error}")  # beat comes again
         return "unavailable"
+    finally:
+        _running.release()
 
 
 def _sweep(begun: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pydantic
 
-from mailer import resource
+from mailer import request, resource
 from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.message import Message
@@ -113,9 +113,9 @@ EXAMPLES: dict[type[pydantic.BaseModel], Any] = {
             {"status": 422, "id": None, "problem": _PROBLEM | {"detail": None}},
         ]
     },
-    resource.BulkRequest: {"messages": [_MESSAGE, _MESSAGE | {"to": "eve@example.com", "lane": "bulk"}]},
-    resource.ScheduleChange: {"send_at": _LATER},
-    resource.KeyRequest: {
+    request.BulkRequest: {"messages": [_MESSAGE, _MESSAGE | {"to": "eve@example.com", "lane": "bulk"}]},
+    request.ScheduleChange: {"send_at": _LATER},
+    request.KeyRequest: {
         "name": "shop",
         "scopes": ["send", "read"],
         "from_domains": ["example.com"],

@@ -11,7 +11,8 @@ from api.openapi.header import headers
 from api.openapi.route import Route
 from mailer.message import Message
 from mailer.problem_type import PROBLEM_TYPES, ProblemType
-from mailer.resource import BulkRequest, Problem
+from mailer.request import BulkRequest
+from mailer.resource import Problem
 
 _REQUEST_ID = "01a20d7c-2b6b-74e1-949d-8cf2e1fc3ec0"
 # What some kinds carry beside what all do.

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane
-from mailer.ledger import Claim, DeadCall, Due, MessageView, Move, Overdue, Result, Submission, Sweep, Work
+from mailer.ledger import Claim, DeadCall, Due, Move, Overdue, Result, Submission, Sweep, Work
 from mailer.store import answer, api_key, dead, dead_call, envelope, message, migrate, notes, sweep
 from mailer.store.database import Database
+from mailer.view import MessageView
 
 __all__ = ["Database", "Store"]
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from mailer.errors import KeyInUse, KeyReused
 from mailer.ledger import Answer, Once
+from mailer.store.database import Database
 from mailer.store.tables import answers
 
 KEPT = timedelta(hours=24)
@@ -21,7 +22,7 @@ KEPT = timedelta(hours=24)
 _NAME = (answers.c.project_id, answers.c.test, answers.c.key)
 
 
-def once(connection: Connection, asked: Once | None, do: Callable[[], Answer]) -> Answer:
+def once(database: Database, connection: Connection, asked: Once | None, do: Callable[[], Answer]) -> Answer:
     """Return the kept answer, or that of `do`, which is kept with it.
 
     Raises:
@@ -32,14 +33,15 @@ def once(connection: Connection, asked: Once | None, do: Callable[[], Answer]) -
         return do()
     if not _locked(connection, asked):
         raise KeyInUse
-    if (kept := look(connection, asked)) is not None:
-        return kept
+    if (before := look(connection, asked)) is not None:
+        return before
     answer = do()
-    connection.execute(sa.delete(answers).where(*_named(asked)))  # one that is too old to count
-    connection.execute(sa.insert(answers).values(
-        project_id=asked.project_id, test=asked.test, key=asked.key, fingerprint=asked.fingerprint,
-        status=answer.status, body=dict(answer.body), created_at=asked.now,
-    ))  # fmt: skip
+    kept = {
+        "fingerprint": asked.fingerprint, "status": answer.status, "body": dict(answer.body), "created_at": asked.now,
+    }  # fmt: skip
+    statement = database.insert(answers).values(project_id=asked.project_id, test=asked.test, key=asked.key, **kept)
+    # In the place of one that is too old to count.
+    connection.execute(statement.on_conflict_do_update(index_elements=["project_id", "test", "key"], set_=kept))
     return answer
 
 

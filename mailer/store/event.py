@@ -14,13 +14,14 @@ from mailer import delivery, ids
 from mailer.api_key import DEFAULT_PROJECT
 from mailer.delivery import EnvelopeInput
 from mailer.event import Event, EventType, Quarantined, state
-from mailer.ledger import Move, Result, Told
+from mailer.ledger import Move, Result
 from mailer.outcome import Outcome
 from mailer.store import envelope
 from mailer.store.database import Database
 from mailer.store.message import attempts_of
 from mailer.store.notes import write
 from mailer.store.tables import deliveries, envelopes, events, quarantined
+from mailer.view import Told
 
 # An attempt that nobody knows the outcome of, or not yet: any event about it proves that it was taken.
 _OPEN = frozenset({Outcome.UNKNOWN, Outcome.STARTED})

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from mailer.api_key import ApiKey, Project
 from mailer.delivery import Lane
-from mailer.ledger import Answer, Backlog, MessageLine, MessageView, Once, Revision, Selection, Submission
+from mailer.ledger import Answer, Once, Revision, Submission
 from mailer.message import Message
 from mailer.store import answer, api_key, listing, message, revise, story, sweep
 from mailer.store.database import Database
 from mailer.story import Story
+from mailer.view import Backlog, MessageLine, MessageView, Selection
 
 # Seconds that a list may take: two common conditions that no message meets together would read all there is.
 _LIST_SECONDS = 3.0
@@ -35,7 +36,7 @@ class IntakeStore:
             return given
 
         with self.database.write() as connection:
-            return answer.once(connection, asked, store)
+            return answer.once(self.database, connection, asked, store)
 
     def kept(self, asked: Once) -> Answer | None:
         """Return the answer that is kept for this request. Raises KeyReused if its key belongs to another."""
@@ -68,7 +69,7 @@ class IntakeStore:
 
         try:
             with self.database.write() as connection:
-                return answer.once(connection, asked, change)
+                return answer.once(self.database, connection, asked, change)
         except LookupError:
             return None
 
@@ -104,7 +105,7 @@ class IntakeStore:
             return given
 
         with self.database.write() as connection:
-            return answer.once(connection, asked, store)
+            return answer.once(self.database, connection, asked, store)
 
     def key_by_prefix(self, prefix: str) -> ApiKey | None:
         """Return the key that begins like this."""
@@ -129,7 +130,7 @@ class IntakeStore:
         with self.database.write() as connection:
             api_key.revoke(connection, id, project_id=project_id, now=now)
             found = api_key.get(connection, id, project_id=project_id)
-            return None if found is None else answer.once(connection, asked, lambda: render(found))
+            return None if found is None else answer.once(self.database, connection, asked, lambda: render(found))
 
     def touch_key(self, id: str, *, now: datetime) -> None:
         """Write down that a key was used."""

@@ -14,13 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer.delivery import EnvelopeStatus, Lane
-from mailer.ledger import DeliveryView, MessageLine, Selection
+from mailer.resource import SHOWN_RECIPIENTS
 from mailer.store import mark
 from mailer.store.message import recipient
 from mailer.store.tables import attempts, deliveries, envelopes, marks, messages
+from mailer.view import DeliveryView, MessageLine, Selection
 
-# Recipients that are shown of each.
-SHOWN_RECIPIENTS = 10
 # Up to so many are counted to find the rarest condition: some milliseconds.
 _COUNTED = 10_000
 

@@ -11,12 +11,13 @@ from sqlalchemy.engine import Connection, Row
 from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
-from mailer.ledger import Attempt, DeliveryView, MessageView, Recipient, Submission
+from mailer.ledger import Attempt, Recipient, Submission
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.store import mark
 from mailer.store.database import Database
 from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, marks, messages
+from mailer.view import DeliveryView, MessageView
 
 # What an envelope adds to what is shown of its message.
 _SHOWN = ("status", "next_attempt_at", "updated_at", "reason", "possible_duplicates")

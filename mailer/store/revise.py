@@ -10,12 +10,13 @@ from sqlalchemy.engine import Connection
 
 from mailer import ids
 from mailer.delivery import EnvelopeInput
-from mailer.ledger import MessageView, Move, Revision
+from mailer.ledger import Move, Revision
 from mailer.store import envelope
 from mailer.store.database import Database
 from mailer.store.message import view
 from mailer.store.notes import write
 from mailer.store.tables import envelopes, messages
+from mailer.view import MessageView
 
 
 def revise(

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from mailer.delivery import EnvelopeStatus, Lane
-from mailer.ledger import Backlog, Overdue, Sweep
+from mailer.ledger import Overdue, Sweep
 from mailer.store.database import Database
 from mailer.store.tables import envelopes, sweeps
+from mailer.view import Backlog
 
 # Counting a million overdue envelopes every few seconds would be a load of its own.
 _COUNTED = 10_000

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from mailer.delivery import EnvelopeStatus
-from mailer.ledger import Place, Selection
 from mailer.store import Database, bounded, mark
 from mailer.store.intake import IntakeStore
+from mailer.view import Place, Selection
 
 # Statuses and providers as a service has them: nearly everything went well, through the first.
 # Ids are sorted by time, as ours are.

@@ -13,7 +13,7 @@ from mailer.courier import Courier, Terms
 from mailer.delivery import Lane, OnUnknown
 from mailer.errors import ProviderError, TemporarilyRefused, Unanswered
 from mailer.inquiry import Inquirer
-from mailer.ledger import Due, MessageView
+from mailer.ledger import Due
 from mailer.policy import Policy
 from mailer.ports import HttpRequest, HttpResponse
 from mailer.providers import registry
@@ -24,6 +24,7 @@ from mailer.service import Defaults, Service
 from mailer.spool import Spool
 from mailer.step import Finished, Later, Step
 from mailer.store import Store
+from mailer.view import MessageView
 from tests.factories import NOW, message
 
 ENVIRONMENT = {"SENDGRID_API_KEY": "SG.k", "MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "mg.example.com"}

@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from mailer import bootstrap
-from mailer.resource import KeyRequest, Scope
+from mailer.request import KeyRequest
+from mailer.resource import Scope
 from mailer.settings import Settings
 from tests.factories import fields
 

@@ -19,7 +19,7 @@ from pydantic.json_schema import JsonSchemaMode
 import mailer
 from api.openapi.example import EXAMPLES
 from api.openapi.route import described
-from mailer import resource
+from mailer import request, resource
 from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.errors import InvalidMessage
@@ -106,14 +106,14 @@ MODES: dict[type[pydantic.BaseModel], tuple[JsonSchemaMode, ...]] = dict.fromkey
 def test_an_example_is_one(model: type[pydantic.BaseModel]) -> None:
     example = json.loads(json.dumps(EXAMPLES[model]))
     model.model_validate(example)
-    for mode in MODES.get(model, ("validation" if issubclass(model, resource.Request) else "serialization",)):
+    for mode in MODES.get(model, ("validation" if issubclass(model, request.Request) else "serialization",)):
         schema = model.model_json_schema(mode=mode)
         jsonschema.validate(example, schema, format_checker=jsonschema.FormatChecker())
 
 
 def test_every_model_has_an_example() -> None:
     models = {m for m in vars(resource).values() if isinstance(m, type) and issubclass(m, pydantic.BaseModel)}
-    assert models - {resource.Resource, resource.Request, resource.MessageQuery} <= EXAMPLES.keys()
+    assert models - {resource.Resource, request.Request, request.MessageQuery} <= EXAMPLES.keys()
 
 
 FILE = {"filename": "a.txt", "content": "YQ=="}

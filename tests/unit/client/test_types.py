@@ -12,7 +12,7 @@ from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.client.fields import AddressDict, AttachmentDict, Conditions, MessageDict, MessageFields
 from mailer.message import Message
-from mailer.resource import MessageQuery
+from mailer.request import MessageQuery
 
 ROOT = Path(__file__).parents[3]
 

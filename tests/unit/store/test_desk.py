@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mailer import ids
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane
-from mailer.ledger import Breaker, MessageView, Work
+from mailer.ledger import Breaker, Work
 from mailer.outcome import Outcome
 from mailer.replay import Order, Wanted
 from mailer.standstill import Kind, Stillness
@@ -20,6 +20,7 @@ from mailer.store import Store
 from mailer.store.desk import Records
 from mailer.store.tables import dead_calls, metadata
 from mailer.story import tell
+from mailer.view import MessageView
 from tests.factories import NOW, message
 from tests.unit.store.test_store import LEASE, claim_for, claimed, open_breaker, result, stored
 
