@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 from cryptography.exceptions import InvalidSignature
-from playwright.sync_api import sync_playwright
 
 from deploy.local import port
 from sandbox import webhook_key
 from sandbox.process import Process, StartError
+from tests.browser import chromium
 from tests.unit.sandbox.receiving import (
     MAILGUN_KEY,
     Receiver,
@@ -26,7 +26,6 @@ from tests.unit.sandbox.receiving import (
     verify_sendgrid,
 )
 from tests.unit.sandbox.sending import send
-from tests.unit.sandbox.test_page import ARGUMENTS, CHROMIUM
 
 # By local part: SendGrid's words and Mailgun's, in the order in which they come.
 STORIES = {
@@ -351,14 +350,10 @@ def test_keys_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -> None:
 
 
 def test_the_page_moves_the_switch(telling: Process, receiver: Receiver) -> None:
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium() as browser:
         page = browser.new_page()
         page.goto(telling.url)
         page.get_by_label("How webhooks are sent").select_option(label="Hold back")
         eventually(lambda: (telling.webhooks() or {})["hold"] is True)
         page.get_by_label("How webhooks are sent").select_option(label="As they come")
         eventually(lambda: (telling.webhooks() or {})["hold"] is False)
-        browser.close()
