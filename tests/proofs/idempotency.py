@@ -26,6 +26,8 @@ from tests.factories import fields
 
 # Short: a stuck key would be seen as an answer 409 that stays.
 _PATIENCE = 30.0
+# Messages that are made between two kills.
+_BETWEEN = 20
 
 
 def post(url: str, key: str, body: dict[str, Any]) -> tuple[str, str | None]:
@@ -107,7 +109,9 @@ def kills(system: System, *, times: int = 20, seed: int = 1) -> Kills:
     for thread in threads:
         thread.start()
     for _ in range(times):
-        time.sleep(rng.uniform(0.5, 1.5))
+        # In the middle of the load, not before it has begun.
+        wait_until(partial(_made, done.answers, done.answers["202"] + _BETWEEN), timeout=_PATIENCE)
+        time.sleep(rng.uniform(0, 0.1))
         system.web.kill()
         done.kills += 1
         system.start(system.web)
@@ -122,6 +126,10 @@ def kills(system: System, *, times: int = 20, seed: int = 1) -> Kills:
     after = by_key(system, keys)
     done.doubled = [key for key in keys if after[key] != 1 or (stored[key] > 1)]
     return done
+
+
+def _made(answers: Counter[str], number: int) -> bool:
+    return answers["202"] >= number
 
 
 def _answered(url: str, key: str) -> bool:
