@@ -25,6 +25,36 @@ class EventType(StrEnum):
     UNKNOWN = "unknown"
 
 
+class FeedType(StrEnum):
+    """What an application is told of: the providers' events, and what ends here without any.
+
+    `outcome_unknown`: it rests, and nobody knows whether a provider took it. `duplicate_delivered`: two attempts have
+    reached one recipient. `endpoint_disabled`: an endpoint is not called any more. `test`: asked for.
+    """
+
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    DUPLICATE_DELIVERED = "duplicate_delivered"
+    ENDPOINT_DISABLED = "endpoint_disabled"
+    TEST = "test"
+
+
+# Who tells what no provider does.
+OURS = "mailer"
+
 _BY_MACHINES_TOO = frozenset({EventType.OPENED, EventType.CLICKED})
 _WITH_A_CAUSE = frozenset({EventType.BOUNCED, EventType.DEFERRED})
 

@@ -13,12 +13,21 @@ from sqlalchemy.engine import Connection, Row
 from mailer import delivery
 from mailer.address import Address
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
+from mailer.event import FeedType
 from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Recipient, Result, Work
 from mailer.outcome import Outcome
-from mailer.store import breaker, replay
+from mailer.store import breaker, feed, replay
 from mailer.store.database import Database
 from mailer.store.message import ATTACHMENTS, attempts_of, rebuild
 from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages, notes
+
+# Ends that no provider tells the application of.
+_TOLD = {
+    EnvelopeInput.FAIL: FeedType.FAILED,
+    EnvelopeInput.EXPIRE: FeedType.EXPIRED,
+    EnvelopeInput.CANCEL: FeedType.CANCELED,
+    EnvelopeInput.GIVE_UP: FeedType.OUTCOME_UNKNOWN,
+}
 
 
 def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
@@ -136,7 +145,7 @@ def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where:
         if changed.rowcount != 1:
             continue
         moved.add(m.id)
-        _move_deliveries(connection, m.id, status, now=now)
+        _move_deliveries(connection, m, status, now=now)
     return moved
 
 
@@ -243,10 +252,17 @@ def _finish(connection: Connection, result: Result, *, was: Outcome) -> bool:
     return connection.execute(statement.values(values)).rowcount == 1
 
 
-def _move_deliveries(connection: Connection, id: str, status: EnvelopeStatus, *, now: datetime) -> None:
+def _move_deliveries(connection: Connection, m: Move, status: EnvelopeStatus, *, now: datetime) -> None:
+    """Move the recipients of whom only the sending is known; tell the application what nobody else tells it."""
     open_states = [s.value for s in delivery.BEFORE_EVENTS]
-    statement = sa.update(deliveries).where(deliveries.c.envelope_id == id, deliveries.c.status.in_(open_states))
-    connection.execute(statement.values(status=delivery.DELIVERY_AT[status].value, updated_at=now))
+    statement = sa.update(deliveries).where(deliveries.c.envelope_id == m.id, deliveries.c.status.in_(open_states))
+    statement = statement.values(status=delivery.DELIVERY_AT[status].value, updated_at=now)
+    told = _TOLD.get(m.input)
+    if told is None:
+        connection.execute(statement)
+        return
+    people = connection.execute(statement.returning(deliveries.c.email)).scalars().all()
+    feed.occur(connection, m.id, told, people, detail=m.reason or "", now=now)
 
 
 def _attempt_row(claim: Claim) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from sqlalchemy.engine import Connection, Row
 from mailer import delivery, ids
 from mailer.api_key import DEFAULT_PROJECT
 from mailer.delivery import EnvelopeInput
-from mailer.event import Event, EventType, Quarantined, state
+from mailer.event import OURS, Event, EventType, FeedType, Quarantined, state
 from mailer.ledger import Move, Result
 from mailer.outcome import Outcome
-from mailer.store import envelope
+from mailer.store import envelope, feed
 from mailer.store.database import Database
 from mailer.store.message import attempts_of
 from mailer.store.notes import write
-from mailer.store.tables import deliveries, envelopes, events, quarantined
+from mailer.store.tables import deliveries, envelopes, events, messages, quarantined
 from mailer.view import Told
 
 # An attempt that nobody knows the outcome of, or not yet: any event about it proves that it was taken.
@@ -56,8 +56,9 @@ def put_aside(
 
 
 def of(connection: Connection, id: str) -> list[Told]:
-    """Return the events of an envelope, in order of time."""
-    query = sa.select(events).where(events.c.envelope_id == id).order_by(events.c.occurred_at, events.c.seq)
+    """Return what providers told of an envelope, in order of time. What happened here is told by its notes."""
+    query = sa.select(events).where(events.c.envelope_id == id, events.c.provider != OURS)
+    query = query.order_by(events.c.occurred_at, events.c.seq)
     return [
         Told(
             at=row.occurred_at, type=row.type, provider=row.provider, recipient=row.recipient, detail=row.detail,
@@ -71,18 +72,23 @@ def _owner(connection: Connection, event: Event) -> Any:
     """Return the envelope that an event is about, locked; None if it is none of ours."""
     if event.envelope_id is None or not ids.is_id(event.envelope_id):
         return None
-    query = sa.select(envelopes.c.id, envelopes.c.project_id).where(envelopes.c.id == event.envelope_id)
-    found: Any = connection.execute(query.with_for_update()).one_or_none()
+    query = (
+        sa.select(envelopes.c.id, envelopes.c.project_id, messages.c.test)
+        .join(messages, messages.c.id == envelopes.c.message_id)
+        .where(envelopes.c.id == event.envelope_id)
+    )
+    found: Any = connection.execute(query.with_for_update(of=envelopes)).one_or_none()
     return found
 
 
 def _insert(database: Database, connection: Connection, event: Event, owner: Row[Any] | None, *, now: datetime) -> bool:
     attempt = event.attempt_id if event.attempt_id and ids.is_id(event.attempt_id) else None
     statement = database.insert(events).values(
-        project_id=owner.project_id if owner else DEFAULT_PROJECT, provider=event.provider,
-        provider_event_id=event.provider_event_id[:255], type=event.type.value, raw_type=event.raw_type[:64],
-        envelope_id=owner.id if owner else None, attempt_id=attempt if owner else None, recipient=event.recipient,
-        occurred_at=event.occurred_at, received_at=now, permanent=event.permanent, machine=event.machine,
+        id=ids.new(), project_id=owner.project_id if owner else DEFAULT_PROJECT, test=bool(owner and owner.test),
+        public=owner is not None, provider=event.provider, provider_event_id=event.provider_event_id[:255],
+        type=event.type.value, raw_type=event.raw_type[:64], envelope_id=owner.id if owner else None,
+        attempt_id=attempt if owner else None, recipient=event.recipient, occurred_at=event.occurred_at,
+        received_at=now, permanent=event.permanent, machine=event.machine,
         bounce_class=event.bounce_class.value if event.bounce_class else None, detail=event.detail[:400],
         url=event.url,
     )  # fmt: skip
@@ -129,7 +135,8 @@ def _note_duplicate(
     )
     ways = connection.execute(sa.select(sa.func.count(sa.distinct(events.c.attempt_id))).where(*delivered)).scalar_one()
     if ways > 1:
-        write(
-            database, connection, owner.id, note_id=ids.derived(f"twice {owner.id} {(event.recipient or '').lower()}"),
-            kind="duplicate_delivered", detail=f"{ways} attempts have delivered it to one recipient", now=now,
-        )  # fmt: skip
+        kind, detail = FeedType.DUPLICATE_DELIVERED, f"{ways} attempts have delivered it to one recipient"
+        who = (event.recipient or "").lower()
+        note_id = ids.derived(f"twice {owner.id} {who}")
+        if write(database, connection, owner.id, note_id=note_id, kind=kind.value, detail=detail, now=now):
+            feed.occur(connection, owner.id, kind, [event.recipient], detail=detail, now=now)

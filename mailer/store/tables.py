@@ -74,6 +74,12 @@ _WAITING = text("status = 'queued' AND attempts = 0 AND next_attempt_at IS NULL"
 
 _UNREAD = text("processed_at IS NULL")
 
+# To be told to the application, and not in its feed yet.
+_UNTOLD = text("public AND position IS NULL")
+_TOLD = text("position IS NOT NULL")
+
+_PENDING = text("status = 'pending'")
+
 # What the application asked for; immutable.
 messages = Table(
     "messages",
@@ -92,6 +98,8 @@ messages = Table(
     Column("send_at", Moment),
     # Sent with a test key: in the providers' test modes only.
     Column("test", Boolean, nullable=False),
+    # Where the application wants to be told of this one; None: wherever it is told of all.
+    Column("callback_url", Text),
     Index("ix_messages_project_id_test_created_at_id", "project_id", "test", "created_at", "id"),
     Index("ix_messages_request_id_created_at_id", "request_id", "created_at", "id"),
 )
@@ -343,16 +351,22 @@ webhook_tokens = Table(
     Index("ix_webhook_tokens_until", "until"),
 )
 
-# What became of mails, as providers told it, in our words.
+# What became of mails, as providers told it or as we ended it, in our words.
 events = Table(
     "events",
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # What the application knows it by.
+    _id("id", nullable=False),
     _project(),
+    Column("test", Boolean, nullable=False),
+    # Whether it is the application's matter at all; where it stands in its feed (mailer/store/feed.py).
+    Column("public", Boolean, nullable=False),
+    Column("position", BigInteger),
     Column("provider", String(32), nullable=False),
     # The same each time the provider tells of it.
     Column("provider_event_id", String(255), nullable=False),
-    Column("type", String(16), nullable=False),
+    Column("type", String(32), nullable=False),
     Column("raw_type", String(64), nullable=False),
     # None: of no mail of ours.
     _id("envelope_id"),
@@ -367,6 +381,97 @@ events = Table(
     Column("url", Text),
     Index("ix_events_provider_provider_event_id", "provider", "provider_event_id", unique=True),
     Index("ix_events_envelope_id_occurred_at", "envelope_id", "occurred_at"),
+    Index("ix_events_seq", "seq", postgresql_where=_UNTOLD, sqlite_where=_UNTOLD),
+    Index(
+        "ix_events_project_id_test_position",
+        *("project_id", "test", "position"),
+        unique=True,
+        postgresql_where=_TOLD,
+        sqlite_where=_TOLD,
+    ),
+    Index("ix_events_project_id_test_received_at", "project_id", "test", "received_at"),
+)
+
+# How far each feed is numbered. The one of no project is there for whoever numbers to take turns at.
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("test", Boolean, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+# Where an application is told what became of its mails.
+endpoints = Table(
+    "endpoints",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    Column("test", Boolean, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", String(200), nullable=False),
+    # The types that it is told of; none: all.
+    Column("types", JSON, nullable=False),
+    # Told only of messages whose `callback_url` lies at or below its own.
+    Column("per_message", Boolean, nullable=False),
+    # [{"secret", "created_at", "expires_at"}], the newest first; what `secret` is must be known to sign with.
+    Column("secrets", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    # Not called any more, and why: `by_hand`, or since it failed for a day, or said that it is gone.
+    Column("disabled_at", Moment),
+    Column("disabled_reason", String(16)),
+    # How often it failed in a row, since when, and until when it is left alone for that.
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Moment),
+    Column("rest_until", Moment),
+    Column("succeeded_at", Moment),
+    # Who calls it at the moment, one at a time, and until when that is believed.
+    _id("turn_id"),
+    Column("turn_until", Moment),
+    Index("ix_endpoints_project_id_test_created_at", "project_id", "test", "created_at"),
+    postgresql_with={"fillfactor": 50},
+)
+
+# One event to be told to one endpoint: the queue, and the log of it.
+callbacks = Table(
+    "callbacks",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    _id("endpoint_id", ForeignKey("endpoints.id", ondelete="CASCADE"), nullable=False),
+    # None: a test that was asked for.
+    Column("event_seq", BigInteger().with_variant(Integer, "sqlite"), ForeignKey("events.seq", ondelete="CASCADE")),
+    # Its message's own; None: the endpoint's.
+    Column("url", Text),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # When it is due; None: at rest.
+    Column("next_at", Moment),
+    # Since when it is tried: a replay begins anew.
+    Column("since", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("done_at", Moment),
+    Index(
+        "ix_callbacks_endpoint_id_next_at", "endpoint_id", "next_at", postgresql_where=_PENDING, sqlite_where=_PENDING
+    ),
+    Index("ix_callbacks_endpoint_id_event_seq", "endpoint_id", "event_seq", unique=True),
+    Index("ix_callbacks_endpoint_id_created_at_id", "endpoint_id", "created_at", "id"),
+    Index("ix_callbacks_event_seq", "event_seq"),
+    Index("ix_callbacks_done_at", "done_at"),
+    postgresql_with={"fillfactor": 70},
+)
+
+# One POST to an endpoint, and what came of it.
+callback_attempts = Table(
+    "callback_attempts",
+    metadata,
+    _id("callback_id", ForeignKey("callbacks.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status_code", Integer),
+    Column("error", String(64)),
+    Column("excerpt", String(500), nullable=False),
 )
 
 # Pieces of webhooks that are no events: for a person to look at.

@@ -1,0 +1,153 @@
+"""Endpoints: where an application is told what became of its mails, and how well that goes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from mailer.event import FeedType
+
+# An endpoint that takes nothing for so long is not called any more, but once every so often.
+GIVE_UP_AFTER = timedelta(days=1)
+PROBE_EVERY = timedelta(hours=1)
+
+# So many failures in a row, and it is the endpoint that is in trouble, not one event.
+IN_TROUBLE = 3
+
+# How long the secret before the newest still signs.
+ROTATION = timedelta(days=1)
+
+
+class Disabled(StrEnum):
+    """Why an endpoint is not called any more. `failing`: it is probed; by the others nobody asks it again."""
+
+    BY_HAND = "by_hand"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """What callbacks are signed with: `whsec_` and base64. `expires_at`: when it ends; None: it is the newest."""
+
+    value: str = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where an application is told.
+
+    Attributes:
+        types: what it is told of; none: everything.
+        per_message: told only of messages whose `callback_url` lies at or below its URL.
+        secrets: the newest first.
+        failures: how many calls have failed in a row, since `failing_since`.
+        rest_until: it is left alone until then.
+    """
+
+    id: str
+    project_id: str
+    test: bool
+    url: str
+    description: str = ""
+    types: frozenset[FeedType] = frozenset()
+    per_message: bool = False
+    secrets: tuple[Secret, ...]
+    created_at: datetime
+    disabled_at: datetime | None = None
+    disabled_reason: Disabled | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+    rest_until: datetime | None = None
+    succeeded_at: datetime | None = None
+
+    def signs_with(self, *, now: datetime) -> list[str]:
+        """Return the secrets that hold, the newest first."""
+        return [s.value for s in self.secrets if s.expires_at is None or now < s.expires_at]
+
+    def rotated(self, value: str, *, now: datetime) -> Endpoint:
+        """Return it with another secret; that of until now holds for a day, so that nothing is refused meanwhile."""
+        newest, *_ = self.secrets
+        old = replace(newest, expires_at=now + ROTATION)
+        return replace(self, secrets=(Secret(value=value, created_at=now), old))
+
+    def enabled_by_hand(self) -> Endpoint:
+        """Return it as one that is called at once, whatever was before."""
+        return replace(self, disabled_at=None, disabled_reason=None, failures=0, failing_since=None, rest_until=None)
+
+    def disabled(self, reason: Disabled, *, now: datetime) -> Endpoint:
+        """Return it as one that is not called any more; probed, if it only fails."""
+        rest_until = now + PROBE_EVERY if reason is Disabled.FAILING else None
+        return replace(self, disabled_at=now, disabled_reason=reason, rest_until=rest_until)
+
+
+def place(endpoint: Endpoint, type: FeedType, callback_url: str | None) -> str | None:
+    """Return the URL that an endpoint is told of an event at; None: it is not told.
+
+    Args:
+        callback_url: of the event's message.
+    """
+    if endpoint.types and type not in endpoint.types:
+        return None
+    if not endpoint.per_message:
+        return endpoint.url
+    return callback_url if callback_url is not None and lies_at(callback_url, endpoint.url) else None
+
+
+def lies_at(url: str, root: str) -> bool:
+    """Tell whether a URL is another one, or lies below it: same scheme and host, and whole parts of the path."""
+    try:
+        given, base = urlsplit(url), urlsplit(root)
+    except ValueError:
+        return False
+    if (given.scheme, given.netloc.lower()) != (base.scheme, base.netloc.lower()):
+        return False
+    # A server may well resolve what we would only compare.
+    if "\\" in url or any(part.lower().replace("%2e", ".") in (".", "..") for part in given.path.split("/")):
+        return False
+    return given.path == base.path or given.path.startswith(base.path.rstrip("/") + "/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of one call.
+
+    Attributes:
+        told: it took the event.
+        gone: it wants nothing any more.
+        not_before: seconds that it wants to be left alone.
+    """
+
+    told: bool
+    gone: bool = False
+    not_before: float = 0.0
+
+
+def after(endpoint: Endpoint, answers: Iterable[Answered], *, now: datetime, pause: float) -> Endpoint:
+    """Return an endpoint after calls, in the order of their answers.
+
+    Args:
+        pause: seconds that one in trouble is left alone.
+    """
+    for answer in answers:
+        if answer.told:
+            endpoint = replace(endpoint.enabled_by_hand(), succeeded_at=now)
+        elif answer.gone:
+            return endpoint.disabled(Disabled.GONE, now=now)
+        else:
+            since = endpoint.failing_since or now
+            rest = max(pause if endpoint.failures + 1 >= IN_TROUBLE else 0.0, answer.not_before)
+            endpoint = replace(
+                endpoint, failures=endpoint.failures + 1, failing_since=since,
+                rest_until=now + timedelta(seconds=rest) if rest else endpoint.rest_until,
+            )  # fmt: skip
+    failing = endpoint.failing_since is not None and now - endpoint.failing_since >= GIVE_UP_AFTER
+    if endpoint.failures and (failing or endpoint.disabled_reason is Disabled.FAILING):
+        was = endpoint.disabled_at or now
+        return replace(endpoint.disabled(Disabled.FAILING, now=now), disabled_at=was)
+    return endpoint

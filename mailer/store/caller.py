@@ -1,0 +1,207 @@
+"""The transactions of what applications are told; each method is one. All raise StoreUnavailable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from mailer.endpoint import Endpoint
+from mailer.event import FeedType
+from mailer.ledger import Answer, Call, Called, Once
+from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
+from mailer.store import answer, callback, endpoint, feed
+from mailer.store.database import Database
+from mailer.store.tables import envelopes, events, messages
+from mailer.view import Place
+
+
+class CallerStore:
+    """The feed, the endpoints and their callbacks."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def number(self, *, limit: int, now: datetime) -> tuple[int, set[str]]:
+        """Give events their places in their feeds; how many there were, and the endpoints that wait for them."""
+        with self.database.write() as connection:
+            return feed.number(connection, limit=limit, now=now)
+
+    def page(
+        self, project_id: str, *, test: bool, after: int, limit: int, types: Sequence[FeedType]
+    ) -> list[FeedEvent]:
+        """Return events of a feed behind a place, the oldest first."""
+        with self.database.read() as connection:
+            return feed.page(connection, project_id, test=test, after=after, limit=limit, types=types)
+
+    def last(self, project_id: str, *, test: bool) -> int:
+        """Return the number of the latest event of a feed, 0 before the first."""
+        with self.database.read() as connection:
+            return feed.last(connection, project_id, test=test)
+
+    def begin(self, id: str, *, turn_id: str, until: datetime, now: datetime) -> Endpoint | None:
+        """Return an endpoint that nobody else calls until then; None if it is not to be called now."""
+        with self.database.write() as connection:
+            return endpoint.take_turn(connection, id, turn_id=turn_id, until=until, now=now)
+
+    def due(self, called: Endpoint, *, limit: int, now: datetime) -> list[Call]:
+        """Return what an endpoint is to be told now."""
+        with self.database.read() as connection:
+            return callback.due(connection, called, limit=limit, now=now)
+
+    def record(
+        self,
+        id: str,
+        calls: Sequence[Called],
+        *,
+        turn_id: str,
+        after: Callable[[Endpoint], Endpoint],
+        now: datetime,
+    ) -> Endpoint | None:
+        """Write down what came of a turn's calls, and what follows for the endpoint; None if the turn was over."""
+        with self.database.write() as connection:
+            was = endpoint.hold_turn(connection, id, turn_id=turn_id)
+            if was is None:
+                return None
+            callback.record(connection, calls)
+            found = after(was)
+            if found != was:
+                endpoint.save(connection, found)
+            if found.disabled_reason and not was.disabled_reason:
+                why = f"endpoint {id} is not called any more: {found.disabled_reason}"
+                feed.announce(
+                    connection, was.project_id, FeedType.ENDPOINT_DISABLED, test=was.test, detail=why, now=now
+                )
+            return found
+
+    def end(self, id: str, *, turn_id: str) -> datetime | None:
+        """Let others call an endpoint; return when its next callback is due, None if none waits."""
+        with self.database.write() as connection:
+            endpoint.end_turn(connection, id, turn_id=turn_id)
+        # Not in the same transaction: what comes meanwhile is either seen here, or its bringer sees the turn ended.
+        with self.database.read() as connection:
+            return callback.next_at(connection, id)
+
+    def overdue(self, *, before: datetime, now: datetime, limit: int) -> list[str]:
+        """Return endpoints that something is due for since before a time, and that nobody calls."""
+        with self.database.read() as connection:
+            return endpoint.due(connection, before=before, now=now, limit=limit)
+
+    def forget(self, *, now: datetime, limit: int) -> int:
+        """Delete callbacks that came to rest long ago; return how many."""
+        with self.database.write() as connection:
+            return callback.forget(connection, now=now, limit=limit)
+
+    def add(self, new: Endpoint, *, asked: Once | None, given: Answer) -> Answer | None:
+        """Store an endpoint, once for an Idempotency-Key; None if the project has too many."""
+
+        def store() -> Answer:
+            if len(endpoint.listed(connection, new.project_id, test=new.test)) >= endpoint.MOST:
+                raise LookupError
+            endpoint.insert(connection, new)
+            return given
+
+        try:
+            with self.database.write() as connection:
+                return answer.once(self.database, connection, asked, store)
+        except LookupError:
+            return None
+
+    def get(self, id: str, *, project_id: str, test: bool) -> Endpoint | None:
+        """Return an endpoint."""
+        with self.database.read() as connection:
+            return endpoint.get(connection, id, project_id=project_id, test=test)
+
+    def listed(self, project_id: str, *, test: bool) -> list[Endpoint]:
+        """Return the endpoints of a project, the newest first."""
+        with self.database.read() as connection:
+            return endpoint.listed(connection, project_id, test=test)
+
+    def waiting(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return how many callbacks wait for each endpoint, counted to a thousand."""
+        with self.database.read() as connection:
+            return endpoint.waiting(connection, ids)
+
+    def change(
+        self,
+        id: str,
+        *,
+        project_id: str,
+        test: bool,
+        change: Callable[[Endpoint], Endpoint],
+        asked: Once | None = None,
+        render: Callable[[Endpoint], Answer],
+    ) -> Answer | None:
+        """Change an endpoint, once for an Idempotency-Key; None if there is none."""
+
+        def do() -> Answer:
+            was = endpoint.get(connection, id, project_id=project_id, test=test, lock=True)
+            if was is None:
+                raise LookupError
+            changed = change(was)
+            endpoint.save(connection, changed)
+            return render(changed)
+
+        try:
+            with self.database.write() as connection:
+                return answer.once(self.database, connection, asked, do)
+        except LookupError:
+            return None
+
+    def delete(self, id: str, *, project_id: str, test: bool, now: datetime) -> bool:
+        """Delete an endpoint with its callbacks; tell whether it was there."""
+        with self.database.write() as connection:
+            return endpoint.delete(connection, id, project_id=project_id, test=test, now=now)
+
+    def test(self, tested: Endpoint, *, now: datetime) -> CallbackState:
+        """Let an endpoint wait for a test."""
+        with self.database.write() as connection:
+            id = callback.test(connection, tested, now=now)
+            found = callback.get(connection, tested, id)
+            assert found is not None  # noqa: S101 -- stored a moment ago, in this transaction
+            return found
+
+    def log(self, of: Endpoint, *, status: str | None, after: Place | None, limit: int) -> list[CallbackState]:
+        """Return what an endpoint was told and is to be told, the newest first."""
+        with self.database.read() as connection:
+            return callback.log(connection, of, status=status, after=after, limit=limit)
+
+    def callback(self, of: Endpoint, id: str) -> CallbackState | None:
+        """Return one callback of an endpoint."""
+        with self.database.read() as connection:
+            return callback.get(connection, of, id)
+
+    def attempts(self, id: str) -> list[CallbackAttempt]:
+        """Return the attempts of a callback, the first first."""
+        with self.database.read() as connection:
+            return callback.attempts(connection, id)
+
+    def replay(self, of: Endpoint, id: str, *, now: datetime) -> CallbackState | None:
+        """Tell an endpoint of one event again; None if there is no such callback."""
+        with self.database.write() as connection:
+            return callback.get(connection, of, id) if callback.replay(connection, of, id, now=now) else None
+
+    def replay_span(
+        self, of: Endpoint, *, since: datetime, until: datetime, after: int, limit: int, now: datetime
+    ) -> tuple[int, int | None]:
+        """Tell an endpoint of up to `limit` events again that came in a time and lie behind a place in the feed.
+
+        Returns:
+            How many it wants of them, and where the next part begins; None: that was all.
+        """
+        e = events.c
+        query = (
+            sa.select(e.seq, e.type, e.position, messages.c.callback_url)
+            .select_from(events)
+            .outerjoin(envelopes, envelopes.c.id == e.envelope_id)
+            .outerjoin(messages, messages.c.id == envelopes.c.message_id)
+            .where(e.project_id == of.project_id, e.test == of.test, e.received_at >= since, e.received_at < until)
+            .where(e.position > after)
+            .order_by(e.position)
+            .limit(limit)
+        )
+        with self.database.write() as connection:
+            rows = connection.execute(query).all()
+            count = callback.replay_events(connection, of, rows, now=now)
+        return count, rows[-1].position if len(rows) == limit else None

@@ -1,0 +1,152 @@
+"""Queries about endpoints: stored, shown, changed; and whose turn it is to call one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from mailer.endpoint import Disabled, Endpoint, Secret
+from mailer.event import FeedType
+from mailer.store.tables import callbacks, endpoints
+
+# Endpoints of one project and world.
+MOST = 100
+_DELETED = "deleted"
+# What waits for an endpoint is counted so far.
+_COUNTED = 1_000
+
+
+def insert(connection: Connection, endpoint: Endpoint) -> None:
+    """Store an endpoint."""
+    fixed = {name: getattr(endpoint, name) for name in ("id", "project_id", "test", "created_at")}
+    connection.execute(sa.insert(endpoints).values(fixed | _changeable(endpoint)))
+
+
+def save(connection: Connection, endpoint: Endpoint) -> None:
+    """Store what has changed of an endpoint."""
+    connection.execute(sa.update(endpoints).where(endpoints.c.id == endpoint.id).values(_changeable(endpoint)))
+
+
+def get(connection: Connection, id: str, *, project_id: str, test: bool, lock: bool = False) -> Endpoint | None:
+    """Return an endpoint of this project and world; with `lock` nobody else changes it meanwhile."""
+    query = sa.select(endpoints).where(endpoints.c.id == id, *_world(project_id, test))
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    return None if row is None else _endpoint(row)
+
+
+def listed(connection: Connection, project_id: str, *, test: bool) -> list[Endpoint]:
+    """Return the endpoints of a project, the newest first."""
+    query = sa.select(endpoints).where(*_world(project_id, test))
+    rows = connection.execute(query.order_by(endpoints.c.created_at.desc(), endpoints.c.id.desc()))
+    return [_endpoint(row) for row in rows]
+
+
+def delete(connection: Connection, id: str, *, project_id: str, test: bool, now: datetime) -> bool:
+    """Let an endpoint be gone; tell whether it was there. What it was told is deleted bit by bit, it may be a lot."""
+    statement = sa.update(endpoints).where(endpoints.c.id == id, *_world(project_id, test))
+    gone = statement.values(disabled_at=now, disabled_reason=_DELETED, rest_until=None, secrets=[])
+    return connection.execute(gone).rowcount == 1
+
+
+def deleted(connection: Connection) -> list[str]:
+    """Return endpoints that are gone, but for what they were told."""
+    query = sa.select(endpoints.c.id).where(endpoints.c.disabled_reason == _DELETED)
+    return list(connection.execute(query.limit(10)).scalars())
+
+
+def waiting(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Return how many callbacks wait for each, counted to a thousand."""
+    found = {}
+    for id in ids:
+        some = sa.select(callbacks.c.id).where(callbacks.c.endpoint_id == id, _pending()).limit(_COUNTED).subquery()
+        found[id] = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return found
+
+
+def take_turn(connection: Connection, id: str, *, turn_id: str, until: datetime, now: datetime) -> Endpoint | None:
+    """Return an endpoint that from now on is called by nobody else; None if it is not to be called now."""
+    statement = sa.update(endpoints).where(endpoints.c.id == id, _callable(now))
+    taken = statement.values(turn_id=turn_id, turn_until=until).returning(endpoints)
+    row = connection.execute(taken).one_or_none()
+    return None if row is None else _endpoint(row)
+
+
+def hold_turn(connection: Connection, id: str, *, turn_id: str) -> Endpoint | None:
+    """Return the endpoint as it is by now, locked, if this turn is still the one; None: it took too long."""
+    mine = (endpoints.c.id == id, endpoints.c.turn_id == turn_id)
+    query = sa.select(endpoints).where(*mine, _there())
+    row = connection.execute(query.with_for_update(key_share=True)).one_or_none()
+    return None if row is None else _endpoint(row)
+
+
+def end_turn(connection: Connection, id: str, *, turn_id: str) -> None:
+    """Let others call it."""
+    mine = (endpoints.c.id == id, endpoints.c.turn_id == turn_id)
+    connection.execute(sa.update(endpoints).where(*mine).values(turn_id=None, turn_until=None))
+
+
+def due(connection: Connection, *, before: datetime, now: datetime, limit: int) -> list[str]:
+    """Return endpoints that something is due for since before a time, and that nobody calls."""
+    late = sa.exists().where(callbacks.c.endpoint_id == endpoints.c.id, _pending(), callbacks.c.next_at <= before)
+    query = sa.select(endpoints.c.id).where(_callable(now), late).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def _callable(now: datetime) -> sa.ColumnElement[bool]:
+    e = endpoints.c
+    return sa.and_(
+        sa.or_(e.turn_until.is_(None), e.turn_until <= now),
+        sa.or_(e.rest_until.is_(None), e.rest_until <= now),
+        sa.or_(e.disabled_reason.is_(None), e.disabled_reason == Disabled.FAILING.value),
+    )
+
+
+def _pending() -> sa.ColumnElement[bool]:
+    # In the words of the partial index.
+    return sa.text("callbacks.status = 'pending'")  # type: ignore[return-value]
+
+
+def _world(project_id: str, test: bool) -> tuple[sa.ColumnElement[bool], ...]:
+    return (endpoints.c.project_id == project_id, endpoints.c.test == test, _there())
+
+
+def _there() -> sa.ColumnElement[bool]:
+    return sa.or_(endpoints.c.disabled_reason.is_(None), endpoints.c.disabled_reason != _DELETED)
+
+
+def _changeable(e: Endpoint) -> dict[str, Any]:
+    return {
+        "url": e.url, "description": e.description, "types": sorted(e.types), "per_message": e.per_message,
+        "secrets": [_wire(s) for s in e.secrets], "disabled_at": e.disabled_at,
+        "disabled_reason": e.disabled_reason.value if e.disabled_reason else None, "failures": e.failures,
+        "failing_since": e.failing_since, "rest_until": e.rest_until, "succeeded_at": e.succeeded_at,
+    }  # fmt: skip
+
+
+def _wire(secret: Secret) -> dict[str, str | None]:
+    return {
+        "secret": secret.value, "created_at": secret.created_at.isoformat(),
+        "expires_at": secret.expires_at.isoformat() if secret.expires_at else None,
+    }  # fmt: skip
+
+
+def _secret(stored: dict[str, Any]) -> Secret:
+    ends = stored["expires_at"]
+    return Secret(
+        value=stored["secret"], created_at=datetime.fromisoformat(stored["created_at"]),
+        expires_at=datetime.fromisoformat(ends) if ends else None,
+    )  # fmt: skip
+
+
+def _endpoint(row: Row[Any]) -> Endpoint:
+    return Endpoint(
+        id=row.id, project_id=row.project_id, test=row.test, url=row.url, description=row.description,
+        types=frozenset(map(FeedType, row.types)), per_message=row.per_message,
+        secrets=tuple(map(_secret, row.secrets)), created_at=row.created_at, disabled_at=row.disabled_at,
+        disabled_reason=Disabled(row.disabled_reason) if row.disabled_reason else None, failures=row.failures,
+        failing_since=row.failing_since, rest_until=row.rest_until, succeeded_at=row.succeeded_at,
+    )  # fmt: skip
