@@ -9,7 +9,7 @@ _settings = Settings.load()
 # What publishers and workers must agree on: broker, queues, routes, serializer.
 globals().update(_settings.celery())
 
-imports = ("tasks.send", "tasks.events", "tasks.sweep", "tasks.spool")
+imports = ("tasks.send", "tasks.events", "tasks.callbacks", "tasks.sweep", "tasks.spool")
 
 # A task is acknowledged when its outcome is stored, and comes back when its worker dies.
 task_acks_late = True

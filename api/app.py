@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -9,7 +11,9 @@ from api import (
     access,
     auth,
     docs,
+    endpoints,
     errors,
+    feed,
     health,
     keys,
     listing,
@@ -31,6 +35,7 @@ from mailer.settings import Settings
 
 _BLUEPRINTS = (
     *(health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint, webhooks.blueprint),
+    *(endpoints.blueprint, feed.blueprint),
     *(openapi.blueprint, docs.blueprint, problems.blueprint),
 )
 
@@ -55,10 +60,12 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         intake=bootstrap.intake(),
         hearing=bootstrap.hearing(),
         keyring=bootstrap.keyring(),
+        endpoints=bootstrap.endpoints(),
         send_email=send_email,
         waker=Waker(send_email),
         limiter=Limiter(settings),
         gate=Gate(bootstrap.intake(), settings),
+        streams=threading.BoundedSemaphore(max(1, settings.streams)),
     )
     state.put(app)
     path.register(app)

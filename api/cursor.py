@@ -6,20 +6,43 @@ import base64
 import hashlib
 import json
 from datetime import UTC, datetime
+from typing import Protocol
 
 from mailer import ids
 from mailer.errors import Invalid, Problem
-from mailer.request import MessageQuery
-from mailer.view import MessageLine, Place
+from mailer.view import Place
 
 
-def write(last: MessageLine, query: MessageQuery) -> str:
-    """Return the cursor of the page after this message."""
+class Listed(Protocol):
+    """What a list is ordered by: the newest first."""
+
+    @property
+    def created_at(self) -> datetime:
+        """Return when it came."""
+
+    @property
+    def id(self) -> str:
+        """Return what tells it from others of the same time."""
+
+
+class Query(Protocol):
+    """The parameters of a list that has a cursor."""
+
+    @property
+    def cursor(self) -> str | None:
+        """Return where the page begins."""
+
+    def model_dump_json(self, *, exclude: set[str]) -> str:
+        """Return the other parameters."""
+
+
+def write(last: Listed, query: Query) -> str:
+    """Return the cursor of the page after this one."""
     text = json.dumps([last.created_at.isoformat(), last.id, _list(query)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(query: MessageQuery) -> Place | None:
+def read(query: Query) -> Place | None:
     """Return where the page begins; None: at the newest.
 
     Raises:
@@ -40,7 +63,7 @@ def read(query: MessageQuery) -> Place | None:
     return place
 
 
-def _list(query: MessageQuery) -> str:
+def _list(query: Query) -> str:
     """Return what tells one list from another."""
     conditions = query.model_dump_json(exclude={"cursor", "limit"})
     return hashlib.sha256(conditions.encode()).hexdigest()[:16]

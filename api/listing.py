@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 import flask
 
-from api import auth, cursor, schemas, state
+from api import auth, cursor, parameters, schemas, state
 from api.errors import Busy
 from api.operation import operation
 from mailer.errors import Invalid, Problem
-from mailer.problem import parsed
 from mailer.request import MessageQuery
 from mailer.resource import MessagePage, Scope, plain
 from mailer.view import MessageLine, Selection
@@ -61,10 +60,7 @@ def _ask(wanted: Selection) -> list[MessageLine]:
 
 
 def _query() -> MessageQuery:
-    given = flask.request.args
-    if twice := [name for name in given if len(given.getlist(name)) > 1]:
-        raise Invalid((Problem(twice[0], "is given more than once", "duplicate"),))
-    query = parsed(MessageQuery, given.to_dict())
+    query = parameters.parsed(MessageQuery)
     if query.metadata_value is not None and query.metadata_key is None:
         raise Invalid((Problem("metadata_value", "needs metadata_key", "metadata_value"),))
     return query

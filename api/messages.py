@@ -59,7 +59,7 @@ def show(id: str) -> flask.Response:
     found = state.current().intake.view(id, **auth.world())
     if found is None:
         raise NotFound
-    return shown.message(_render(found))
+    return shown.tagged(_render(found))
 
 
 @blueprint.patch("/<id:id>")
@@ -86,7 +86,7 @@ def reschedule(id: str) -> flask.Response:
         raise NotFound
     if answer.body["status"] == "queued":
         accept.wake([(id, answer.body["lane"])])
-    return shown.message(answer)
+    return shown.tagged(answer)
 
 
 @blueprint.post("/<id:id>/cancel")
@@ -101,7 +101,7 @@ def cancel(id: str) -> flask.Response:
     )
     if answer is None:
         raise NotFound
-    return shown.message(answer)
+    return shown.tagged(answer)
 
 
 @blueprint.get("/<id:id>/attempts")

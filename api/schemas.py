@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mailer.api_key import ApiKey
+from mailer.endpoint import Endpoint
 from mailer.ledger import Attempt
-from mailer.resource import AttemptState, KeyState, MessageState, MessageSummary, RecipientState
+from mailer.resource import (
+    AttemptState,
+    EndpointSecret,
+    EndpointState,
+    KeyState,
+    MessageState,
+    MessageSummary,
+    RecipientState,
+)
 from mailer.view import DeliveryView, MessageLine, MessageView
 
 
@@ -48,6 +59,25 @@ def key(key: ApiKey) -> KeyState:
         rate=key.rate, created_at=key.created_at, expires_at=key.expires_at, revoked_at=key.revoked_at,
         last_used_at=key.last_used_at,
     )  # fmt: skip
+
+
+def endpoint(e: Endpoint) -> EndpointState:
+    """Return an endpoint, without its secrets."""
+    return EndpointState(
+        id=e.id, url=e.url, description=e.description, types=sorted(e.types), per_message=e.per_message, test=e.test,
+        enabled=e.disabled_reason is None, disabled_at=e.disabled_at,
+        disabled_reason=e.disabled_reason.value if e.disabled_reason else None, failures=e.failures,
+        failing_since=e.failing_since, rest_until=e.rest_until, succeeded_at=e.succeeded_at, created_at=e.created_at,
+    )  # fmt: skip
+
+
+def secrets(e: Endpoint, *, now: datetime) -> list[EndpointSecret]:
+    """Return the secrets of an endpoint that hold."""
+    return [
+        EndpointSecret(secret=key.secret.text, created_at=key.created_at, expires_at=key.expires_at)
+        for key in e.keys
+        if key.holds(now=now)
+    ]
 
 
 def _recipient(recipient: DeliveryView) -> RecipientState:

@@ -14,8 +14,8 @@ from api.errors import Stale
 from mailer.ledger import Answer
 
 
-def message(answer: Answer) -> flask.Response:
-    """Return a message with its ETag; 304 where the caller has it already."""
+def tagged(answer: Answer) -> flask.Response:
+    """Return a resource with its ETag; 304 where the caller has it already."""
     response = once.answered(answer)
     response.set_etag(_etag(answer.body))
     response.headers["Cache-Control"] = "private, no-cache"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import flask
@@ -10,6 +11,7 @@ from api.gate import Gate
 from api.limiter import Limiter
 from api.waker import Waker
 from mailer.client.task import SendEmail
+from mailer.endpoints import Endpoints
 from mailer.hearing import Hearing
 from mailer.intake import Intake
 from mailer.keyring import Keyring
@@ -26,10 +28,12 @@ class State:
     intake: Intake
     hearing: Hearing
     keyring: Keyring
+    endpoints: Endpoints
     send_email: SendEmail
     waker: Waker
     limiter: Limiter
     gate: Gate
+    streams: threading.BoundedSemaphore
 
     def put(self, app: flask.Flask) -> None:
         """Make this the state of `app`."""

@@ -11,6 +11,7 @@ from mailer import log, request_id
 from mailer.client.task import announce
 from mailer.errors import BrokerUnavailable
 from mailer.resource import Health
+from mailer.settings import READ_TASK
 
 _log = log.get(__name__)
 
@@ -44,7 +45,7 @@ def receive(provider: str) -> flask.Response:
 def _announce(id: str) -> None:
     rid = request_id.current() or request_id.clean(None)
     try:
-        announce(state.current().send_email, id, request_id=rid)
+        announce(state.current().send_email, READ_TASK, request_id=rid, id=id)
     except BrokerUnavailable as error:
         # It is stored; the sweep has it read.
         _log.warning("broker.unavailable", error=str(error))

@@ -20,7 +20,8 @@ from mailer.settings import Settings
 bind = f"{os.environ.get('MAILER_BIND') or '0.0.0.0'}:{os.environ.get('PORT') or '8000'}"  # noqa: S104
 worker_class = "deploy.waitress_worker.WaitressWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-threads = 8
+# Those for requests, and one for each stream of events.
+threads = 8 + Settings.load().streams
 
 # Below the 18 s that deploy/supervisor.py gives, and well below a platform's usual 30.
 graceful_timeout = 15

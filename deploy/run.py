@@ -37,7 +37,7 @@ STOP_TIMEOUT = 27
 TICK = 0.5
 
 # By the --hostname that the Procfile gives them.
-WORKERS = ("transactional", "bulk", "events")
+WORKERS = ("transactional", "bulk", "events", "callbacks")
 
 
 class Stopped(BaseException):

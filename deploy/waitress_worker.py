@@ -101,6 +101,8 @@ class WaitressWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
+        # Whoever answers without end looks at it now and then.
+        environ["mailer.stopping"] = lambda: not self.alive
         return self.wsgi(environ, start_response)
 
     def _turn(self, seconds: float) -> None:

@@ -7,9 +7,12 @@ from functools import cache
 from pathlib import Path
 
 from mailer import alarm, clock
+from mailer.caller import Caller, Pace
+from mailer.callback_http import CallbackTransport
 from mailer.client.task import publisher
 from mailer.courier import Courier, Terms
 from mailer.desk import Desk
+from mailer.endpoints import Endpoints
 from mailer.errors import ConfigurationError, StoreUnavailable
 from mailer.hearing import Hearing
 from mailer.http import HttpTransport
@@ -26,10 +29,14 @@ from mailer.service import Defaults, Service
 from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
+from mailer.store.caller import CallerStore
 from mailer.store.desk import Records
 from mailer.store.hearing import HearingStore
 from mailer.store.intake import IntakeStore
 
+# Callbacks of which the outcome is stored together, and seconds that an endpoint is called before others are.
+_CALLBACK_BATCH = 40
+_CALLBACK_TURN = 20.0
 # The whole of a question to a provider what became of a mail.
 INQUIRY_SECONDS = 5.0
 
@@ -75,6 +82,39 @@ def hearing() -> Hearing:
     """Return what listens to the providers in this process."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
     return Hearing(store=HearingStore(store().database), providers=registry.load(), alarm=alarm.raise_alarm, clock=now)
+
+
+@cache
+def caller() -> Caller:
+    """Return what tells applications in this process."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    mine, seconds = settings(), settings().callback_timeout
+    return Caller(
+        store=CallerStore(store().database),
+        transport=_callback_transport(mine),
+        pace=Pace(
+            calls=mine.callback_concurrency,
+            batch=_CALLBACK_BATCH,
+            turn_seconds=_CALLBACK_TURN,
+            # The last call of a turn begins within it, and its outcome is to be stored.
+            lease_seconds=_CALLBACK_TURN + seconds + 30,
+            troubled=max(1, mine.concurrency // 4),
+        ),
+        alarm=alarm.raise_alarm,
+        clock=now,
+        uniform=random.uniform,
+    )
+
+
+@cache
+def endpoints() -> Endpoints:
+    """Return the use cases of endpoints and of the feed of this process."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Endpoints(store=CallerStore(store().database), transport=_callback_transport(settings()), clock=now)
+
+
+def _callback_transport(settings: Settings) -> CallbackTransport:
+    raise NotImplementedError
 
 
 @cache

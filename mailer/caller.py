@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from mailer import callback, endpoint, ids, log
 from mailer.alarm import Alarm
-from mailer.callback_http import CallbackTransport, Line, Told
-from mailer.endpoint import GIVE_UP_AFTER, IN_TROUBLE, Answered, Disabled, Endpoint
+from mailer.callback import GIVE_UP_AFTER, Told
+from mailer.callback_http import CallbackTransport, Line
+from mailer.endpoint import IN_TROUBLE, Disabled, Endpoint
 from mailer.event import FeedType
 from mailer.ledger import Call, Called
 from mailer.resource import FeedEvent, plain
@@ -21,8 +22,6 @@ from mailer.store.caller import CallerStore
 
 _log = log.get(__name__)
 
-# HTTP 410: an endpoint that wants nothing any more.
-GONE = 410
 # Events that are numbered in one transaction.
 _BATCH = 500
 
@@ -135,7 +134,7 @@ class Caller:
                 called.id,
                 [self._outcome(a, now=now) for a in answers],
                 turn_id=turn_id,
-                after=lambda e: endpoint.after(e, (_answered(a.told) for a in answers), now=now, pause=pause),  # noqa: B023
+                after=lambda e: endpoint.after(e, [a.told for a in answers], now=now, pause=pause),  # noqa: B023
                 now=now,
             )
             if found is None:
@@ -150,7 +149,7 @@ class Caller:
     def _make(self, called: Endpoint, due: Sequence[Call], *, end: datetime) -> list[_Answer]:
         """Make calls, several at once, until it is time to stop or too many have failed; in the order of answers."""
         left, answers, lock = list(reversed(due)), list[_Answer](), threading.Lock()
-        secrets = called.signs_with(now=self._clock())
+        keys = called.signs_with(now=self._clock())
 
         def next_call() -> Call | None:
             with lock:
@@ -164,7 +163,7 @@ class Caller:
                     if call.url not in lines:
                         lines[call.url] = open_lines.enter_context(self._transport.line(call.url))
                     at, body = self._clock(), _body(call)
-                    headers = callback.headers(_webhook_id(call), body, secrets=secrets, now=at)
+                    headers = callback.headers(keys, id=_webhook_id(call), at=at, body=body)
                     told = lines[call.url].post(headers, body)
                     with lock:
                         answers.append(_Answer(call=call, at=at, told=told))
@@ -180,8 +179,8 @@ class Caller:
 
     def _outcome(self, answer: _Answer, *, now: datetime) -> Called:
         call, told = answer.call, answer.told
-        given_up = told.ok or now - call.since >= GIVE_UP_AFTER
-        seconds = max(callback.pause(call.attempts + 1, self._uniform), told.retry_after)
+        done = told.ok or now - call.since >= GIVE_UP_AFTER
+        seconds = callback.pause(call.attempts + 1, self._uniform, asked=told.retry_after)
         return Called(
             call=call,
             at=answer.at,
@@ -190,7 +189,7 @@ class Caller:
             error=told.error,
             excerpt=told.excerpt,
             told=told.ok,
-            next_at=None if given_up else now + timedelta(seconds=seconds),
+            next_at=None if done else now + timedelta(seconds=seconds),
         )
 
     def _report(self, was: Endpoint, now: Endpoint, answers: Sequence[_Answer]) -> None:
@@ -254,10 +253,6 @@ def _body(call: Call) -> bytes:
     )
     data = plain(event)
     return json.dumps({"type": data["type"], "timestamp": data["occurred_at"], "data": data}).encode()
-
-
-def _answered(told: Told) -> Answered:
-    return Answered(told=told.ok, gone=told.status == GONE, not_before=told.retry_after)
 
 
 def _is_off(endpoint: Endpoint) -> bool:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from mailer.callback import GIVE_UP_AFTER, PROBE_EVERY, Secret, Told
 from mailer.event import FeedType
-
-# An endpoint that takes nothing for so long is not called any more, but once every so often.
-GIVE_UP_AFTER = timedelta(days=1)
-PROBE_EVERY = timedelta(hours=1)
 
 # So many failures in a row, and it is the endpoint that is in trouble, not one event.
 IN_TROUBLE = 3
@@ -30,12 +27,16 @@ class Disabled(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Secret:
-    """What callbacks are signed with: `whsec_` and base64. `expires_at`: when it ends; None: it is the newest."""
+class Key:
+    """What callbacks are signed with. `expires_at`: when it ends; None: it is the newest."""
 
-    value: str = field(repr=False)
+    secret: Secret
     created_at: datetime
     expires_at: datetime | None = None
+
+    def holds(self, *, now: datetime) -> bool:
+        """Tell whether callbacks are signed with it."""
+        return self.expires_at is None or now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Endpoint:
     Attributes:
         types: what it is told of; none: everything.
         per_message: told only of messages whose `callback_url` lies at or below its URL.
-        secrets: the newest first.
+        keys: the newest first.
         failures: how many calls have failed in a row, since `failing_since`.
         rest_until: it is left alone until then.
     """
@@ -57,7 +58,7 @@ class Endpoint:
     description: str = ""
     types: frozenset[FeedType] = frozenset()
     per_message: bool = False
-    secrets: tuple[Secret, ...]
+    keys: tuple[Key, ...]
     created_at: datetime
     disabled_at: datetime | None = None
     disabled_reason: Disabled | None = None
@@ -66,15 +67,15 @@ class Endpoint:
     rest_until: datetime | None = None
     succeeded_at: datetime | None = None
 
-    def signs_with(self, *, now: datetime) -> list[str]:
+    def signs_with(self, *, now: datetime) -> list[Secret]:
         """Return the secrets that hold, the newest first."""
-        return [s.value for s in self.secrets if s.expires_at is None or now < s.expires_at]
+        return [key.secret for key in self.keys if key.holds(now=now)]
 
-    def rotated(self, value: str, *, now: datetime) -> Endpoint:
+    def rotated(self, secret: Secret, *, now: datetime) -> Endpoint:
         """Return it with another secret; that of until now holds for a day, so that nothing is refused meanwhile."""
-        newest, *_ = self.secrets
+        newest, *_ = self.keys
         old = replace(newest, expires_at=now + ROTATION)
-        return replace(self, secrets=(Secret(value=value, created_at=now), old))
+        return replace(self, keys=(Key(secret=secret, created_at=now), old))
 
     def enabled_by_hand(self) -> Endpoint:
         """Return it as one that is called at once, whatever was before."""
@@ -113,35 +114,20 @@ def lies_at(url: str, root: str) -> bool:
     return given.path == base.path or given.path.startswith(base.path.rstrip("/") + "/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """What came of one call.
-
-    Attributes:
-        told: it took the event.
-        gone: it wants nothing any more.
-        not_before: seconds that it wants to be left alone.
-    """
-
-    told: bool
-    gone: bool = False
-    not_before: float = 0.0
-
-
-def after(endpoint: Endpoint, answers: Iterable[Answered], *, now: datetime, pause: float) -> Endpoint:
+def after(endpoint: Endpoint, answers: Iterable[Told], *, now: datetime, pause: float) -> Endpoint:
     """Return an endpoint after calls, in the order of their answers.
 
     Args:
         pause: seconds that one in trouble is left alone.
     """
     for answer in answers:
-        if answer.told:
+        if answer.ok:
             endpoint = replace(endpoint.enabled_by_hand(), succeeded_at=now)
         elif answer.gone:
             return endpoint.disabled(Disabled.GONE, now=now)
         else:
             since = endpoint.failing_since or now
-            rest = max(pause if endpoint.failures + 1 >= IN_TROUBLE else 0.0, answer.not_before)
+            rest = max(pause if endpoint.failures + 1 >= IN_TROUBLE else 0.0, answer.retry_after or 0.0)
             endpoint = replace(
                 endpoint, failures=endpoint.failures + 1, failing_since=since,
                 rest_until=now + timedelta(seconds=rest) if rest else endpoint.rest_until,

@@ -6,7 +6,7 @@ What is unknown is refused by name.
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from mailer.address import Line, Text, domain
 from mailer.delivery import EnvelopeStatus
+from mailer.event import FeedType
 from mailer.message import Ahead, Message, Moment
 from mailer.resource import MOST_AT_ONCE, MOST_OF_A_PAGE, Scope
 from mailer.schema import OrElse, Says
@@ -33,6 +34,21 @@ Domain = Annotated[
     Field(min_length=1, max_length=253),
     pydantic.AfterValidator(domain),
     Says(pattern=r"^([a-z0-9]{1,20}\.){1,3}[a-z]{3,10}$"),
+]
+
+
+def _types(value: object) -> object:
+    names = value.split(",") if isinstance(value, str) else value
+    known = {t.value for t in FeedType}
+    if not isinstance(names, list) or not set(names) <= known:
+        raise PydanticCustomError("types", f"must be one or more of {', '.join(sorted(known))}, parted by commas")
+    return names
+
+
+FeedTypes = Annotated[
+    list[FeedType],
+    BeforeValidator(_types, json_schema_input_type=str),
+    Says(type="string", pattern=f"^({'|'.join(FeedType)})(,({'|'.join(FeedType)}))*$"),
 ]
 
 
@@ -107,3 +123,78 @@ class KeyRequest(Request):
     rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")] | None = None
     expires_at: Ahead | None = None
     test: pydantic.StrictBool = False
+
+
+CallbackUrl = Annotated[
+    Line,
+    Field(min_length=1, max_length=2000),
+    Says(format="uri", pattern=r"^https://[a-z0-9.-]+\.[a-z]{2,10}(/[A-Za-z0-9/_-]*)?$"),
+]
+
+
+class EndpointRequest(Request):
+    """Where the application wants to be told what became of its messages.
+
+    Attributes:
+        url: https, on an address of the public internet.
+        types: what it is told of; empty: everything.
+        per_message: only of messages whose `callback_url` lies at or below `url`.
+    """
+
+    url: CallbackUrl
+    description: Annotated[Line, Field(max_length=200)] = ""
+    types: Annotated[list[FeedType], Field(max_length=len(FeedType))] = []
+    per_message: pydantic.StrictBool = False
+
+
+class EndpointChange(Request):
+    """What is to be changed of an endpoint; what is left out stays as it is.
+
+    Attributes:
+        enabled: false: it is called no more, nothing is kept for it; true: it is called at once, whatever was before.
+    """
+
+    url: CallbackUrl | None = None
+    description: Annotated[Line, Field(max_length=200)] | None = None
+    types: Annotated[list[FeedType], Field(max_length=len(FeedType))] | None = None
+    enabled: pydantic.StrictBool | None = None
+
+
+class ReplayRequest(Request):
+    """Events that an endpoint is to be told of (again): those that came from `since` on and before `until`."""
+
+    since: Moment
+    until: Moment
+
+
+class CallbackQuery(Request):
+    """What an endpoint was told, the newest first."""
+
+    status: Literal["pending", "delivered", "failed"] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_OF_A_PAGE)] = 50
+    cursor: Annotated[str, Field(max_length=500)] | None = None
+
+
+class FeedQuery(Request):
+    """A part of the feed, the oldest first.
+
+    Attributes:
+        after: the `after` of the part before; 0: from the first event on.
+        types: names of types, parted by commas; all where it is left out.
+    """
+
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    types: FeedTypes | None = None
+
+
+class StreamQuery(Request):
+    """What of the feed a stream tells.
+
+    Attributes:
+        after: the place that it begins behind; left out: now.
+        types: names of types, parted by commas; all where it is left out.
+    """
+
+    after: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    types: FeedTypes | None = None

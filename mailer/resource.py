@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import ConfigDict, PlainSerializer, WithJsonSchema
@@ -207,6 +207,12 @@ class FeedPage(Resource):
     more: bool
 
 
+class EventStream(pydantic.RootModel[str]):
+    """Server-sent events: `id` is the event's place in the feed, `event` its type, `data` the event as JSON."""
+
+    media_type: ClassVar[str] = "text/event-stream"
+
+
 class EndpointState(Resource):
     """Where an application is told what became of its messages.
 
@@ -217,7 +223,6 @@ class EndpointState(Resource):
         disabled_reason: `by_hand`, `failing` (it failed for a day, and is tried once an hour) or `gone` (it said 410).
         failures: how many calls have failed in a row, `failing_since` when.
         rest_until: until when it is left alone for that.
-        waiting: how many callbacks wait for it, counted to 1,000.
     """
 
     id: Id
@@ -234,7 +239,6 @@ class EndpointState(Resource):
     rest_until: Time | None
     succeeded_at: Time | None
     created_at: Time
-    waiting: int
 
 
 class EndpointList(Resource):

@@ -19,13 +19,22 @@ CALLBACKS_QUEUE = "mail.callbacks"
 SWEEP_QUEUE = "mail.sweep"
 DEAD_QUEUE = "mail.dead"
 # Those whose depth the sweep looks at before it adds to them.
-WATCHED = (*QUEUES.values(), EVENTS_QUEUE)
+WATCHED = (*QUEUES.values(), EVENTS_QUEUE, CALLBACKS_QUEUE)
 EXCHANGE = "mail"
 DEAD_EXCHANGE = "mail.dlx"
 
 SEND_TASK = "tasks.send_email"
 SWEEP_TASK = "tasks.sweep"
 READ_TASK = "tasks.read_webhook"
+TELL_TASK = "tasks.publish_events"
+CALL_TASK = "tasks.call_endpoint"
+
+_ROUTES = {
+    SWEEP_TASK: SWEEP_QUEUE,
+    READ_TASK: EVENTS_QUEUE,
+    TELL_TASK: CALLBACKS_QUEUE,
+    CALL_TASK: CALLBACKS_QUEUE,
+}
 
 # Seconds an application waits for the broker before it is told that the broker is not there.
 BROKER_TIMEOUT = 2.0
@@ -70,6 +79,9 @@ class Settings:
     backlog_depth_bulk: int = _setting("MAILER_BACKLOG_DEPTH_BULK", 1_000_000)
     backlog_seconds_transactional: float = _setting("MAILER_BACKLOG_SECONDS_TRANSACTIONAL", 43_200.0)
     backlog_depth_transactional: int = _setting("MAILER_BACKLOG_DEPTH_TRANSACTIONAL", 5_000_000)
+    # Streams of events that a process of the API keeps open at once, and seconds until each is to come back.
+    streams: int = _setting("MAILER_STREAMS", 8)
+    stream_seconds: float = _setting("MAILER_STREAM_SECONDS", 900.0)
     max_body_bytes: int = _setting("MAILER_MAX_BODY_BYTES", 36_000_000)
     routing: str = _setting("MAILER_ROUTING", "failover")
     connect_timeout: float = _setting("MAILER_CONNECT_TIMEOUT", 5.0, least=0.1)
@@ -96,6 +108,8 @@ class Settings:
     sweep_depth: int = _setting("MAILER_SWEEP_DEPTH", 5_000, least=1)
     # How long a worker that is asked to end lets its calls run; a supervisor should wait 5 more before it kills.
     shutdown_seconds: float = _setting("MAILER_SHUTDOWN_SECONDS", 25.0, least=1)
+    # How many calls one endpoint of an application gets at the same time.
+    callback_concurrency: int = _setting("MAILER_CALLBACK_CONCURRENCY", 8, least=1)
     concurrency: int = _setting("MAILER_CONCURRENCY", 16, least=1)
 
     @classmethod
@@ -172,7 +186,7 @@ class Settings:
                 "interval_step": 0.2,
             },
             "task_queues": queues,
-            "task_routes": {SWEEP_TASK: {"queue": SWEEP_QUEUE}, READ_TASK: {"queue": EVENTS_QUEUE}},
+            "task_routes": {task: {"queue": queue} for task, queue in _ROUTES.items()},
             "task_default_queue": QUEUES[Lane.TRANSACTIONAL],
             "task_create_missing_queues": False,
             "task_ignore_result": True,

@@ -1,4 +1,4 @@
-"""`tasks.read_webhook`: take in what a provider has told us."""
+"""`tasks.read_webhook`: take in what a provider has told us, and have the applications told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import celery
 from mailer import bootstrap, log
 from mailer.errors import StoreUnavailable
 from mailer.settings import READ_TASK
+from tasks import callbacks
 from tasks.app import app
 
 _log = log.get(__name__)
@@ -19,7 +20,9 @@ _STORE_PAUSE = 5
 def read_webhook(self: celery.Task, id: str) -> int:
     """Read a webhook that is stored; how many events were in it. The sweep finds one that nobody reads."""
     try:
-        return bootstrap.hearing().read(id)
+        count = bootstrap.hearing().read(id)
+        callbacks.publish()
     except StoreUnavailable as error:
         _log.warning("store.unavailable", error=str(error))
         raise self.retry(countdown=_STORE_PAUSE, exc=error) from error
+    return count

@@ -10,13 +10,18 @@ from celery import exceptions
 from mailer import alarm, bootstrap, log, request_id
 from mailer.api_key import DEFAULT_PROJECT
 from mailer.client.task import SendEmail, names_stored
+from mailer.delivery import EnvelopeStatus
 from mailer.errors import BrokerUnavailable, Conflict, InvalidMessage, StoreUnavailable
 from mailer.message import Message
 from mailer.settings import SEND_TASK
 from mailer.step import Later, Next
+from tasks import callbacks
 from tasks.app import app
 
 _log = log.get(__name__)
+
+# Ends that no provider tells the application of.
+_TOLD = frozenset({EnvelopeStatus.FAILED, EnvelopeStatus.EXPIRED, EnvelopeStatus.UNKNOWN})
 
 # Seconds before a task asks again for a database that did not answer.
 _STORE_PAUSE = 5
@@ -45,6 +50,8 @@ def send_email(self: SendEmail, **call: Any) -> str:
         return _replaced(self, {**known, "hops": step.hops})
     if isinstance(step, Later):
         _again(self, {**known, "hops": step.hops}, step.seconds, None)
+    if step.status in _TOLD:
+        callbacks.publish_soon()
     return step.status
 
 

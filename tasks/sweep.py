@@ -12,8 +12,8 @@ from mailer.client.topology import depths
 from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from mailer.ledger import Due
-from mailer.settings import EVENTS_QUEUE, QUEUES, SWEEP_TASK, WATCHED
-from tasks import dead
+from mailer.settings import CALLBACKS_QUEUE, EVENTS_QUEUE, QUEUES, READ_TASK, SWEEP_TASK, WATCHED
+from tasks import callbacks, dead
 from tasks.app import app
 from tasks.send import send_email
 
@@ -24,6 +24,8 @@ _running = threading.Lock()
 
 # How many graces later an envelope is woken again if nothing has happened to it: a backlog is no loss.
 _AGAIN = 3
+# Seconds after which nobody seems to be calling an endpoint.
+_OVERDUE = 5.0
 # Until which share of its time each lane may use the sweep; the rest is for what died.
 _FORGETTING = 0.2
 _SHARES = {Lane.TRANSACTIONAL: 0.5, Lane.BULK: 0.75}
@@ -57,6 +59,7 @@ def _sweep(begun: float) -> str:
         alarm.raise_alarm("topology.differs", reason=str(error))
         waiting = dict.fromkeys(WATCHED, 0)
     _read_webhooks(waiting)
+    _tell(waiting)
     length = max(settings.sweep_interval * 0.8, 1)
     woken = sum(_wake_lane(lane, waiting, begun + length * _SHARES[lane]) for lane in Lane)
     buried = dead.bury(until=begun + length)
@@ -78,7 +81,16 @@ def _read_webhooks(waiting: Mapping[str, int]) -> None:
     if waiting[EVENTS_QUEUE]:
         return  # they are most likely in there
     for id in hearing.unread(older_than=settings.sweep_grace, limit=settings.sweep_batch):
-        announce(send_email, id, request_id=request_id.clean(None))
+        announce(send_email, READ_TASK, request_id=request_id.clean(None), id=id)
+
+
+def _tell(waiting: Mapping[str, int]) -> None:
+    """Have endpoints called that should have been called long ago, and forget what is too old."""
+    caller, settings = bootstrap.caller(), bootstrap.settings()
+    caller.forget(limit=settings.sweep_batch)
+    callbacks.publish()
+    if waiting[CALLBACKS_QUEUE] < settings.sweep_batch:
+        callbacks.wake(caller.overdue(older_than=_OVERDUE, limit=settings.sweep_batch))
 
 
 def _wake_lane(lane: Lane, waiting: Mapping[str, int], until: float) -> int:

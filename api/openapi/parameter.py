@@ -13,6 +13,7 @@ from mailer.providers import registry
 _ARGUMENTS: dict[str, Schema] = {
     "provider": {"schema": {"type": "string", "enum": [*registry.NAMES]}, "description": "Who tells."},
     "id": {"schema": {"type": "string", "format": "uuid"}, "description": "As it was answered when it was made."},
+    "callback_id": {"schema": {"type": "string", "format": "uuid"}, "description": "As the list of callbacks has it."},
     "slug": {"schema": {"type": "string", "enum": [*PROBLEM_TYPES]}, "description": "The last part of its `type`."},
 }
 

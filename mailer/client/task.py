@@ -26,7 +26,7 @@ from mailer.client.body import named
 from mailer.delivery import Lane
 from mailer.errors import BrokerUnavailable, InvalidMessage, Problem
 from mailer.message import Message
-from mailer.settings import QUEUES, READ_TASK, SEND_TASK, Settings
+from mailer.settings import QUEUES, SEND_TASK, Settings
 
 _STORED = frozenset({"id", "lane", "hops"})
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -123,10 +123,17 @@ def wake(task: SendEmail, id: str, *, lane: Lane, request_id: str) -> None:
     task.apply_async(kwargs=call, task_id=id, headers={"x-request-id": request_id})
 
 
-def announce(task: SendEmail, webhook_id: str, *, request_id: str) -> None:
-    """Publish that a webhook is to be read; `BrokerUnavailable` costs latency, the sweep repeats it."""
+def announce(task: SendEmail, name: str, *, request_id: str, countdown: float = 0, **call: str) -> None:
+    """Publish that another task is to be run; `BrokerUnavailable` costs latency, the sweep repeats it.
+
+    Args:
+        task: whose broker it is published to.
+        countdown: seconds that it waits.
+    """
+    headers = {"x-request-id": request_id}
+    options = _whole_seconds({"headers": headers, "mandatory": True} | ({"countdown": countdown} if countdown else {}))
     try:
-        task.app.send_task(READ_TASK, kwargs={"id": webhook_id}, headers={"x-request-id": request_id}, mandatory=True)
+        task.app.send_task(name, kwargs=call, **options)
     except app.ERRORS as error:
         raise BrokerUnavailable(f"the broker did not confirm: {type(error).__name__}") from error
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from mailer.endpoint import Endpoint
 from mailer.event import FeedType
 from mailer.ledger import Answer, Call, Called, Once
 from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import answer, callback, endpoint, feed
 from mailer.store.database import Database
-from mailer.store.tables import envelopes, events, messages
 from mailer.view import Place
 
 
@@ -118,11 +115,6 @@ class CallerStore:
         with self.database.read() as connection:
             return endpoint.listed(connection, project_id, test=test)
 
-    def waiting(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return how many callbacks wait for each endpoint, counted to a thousand."""
-        with self.database.read() as connection:
-            return endpoint.waiting(connection, ids)
-
     def change(
         self,
         id: str,
@@ -154,13 +146,18 @@ class CallerStore:
         with self.database.write() as connection:
             return endpoint.delete(connection, id, project_id=project_id, test=test, now=now)
 
-    def test(self, tested: Endpoint, *, now: datetime) -> CallbackState:
-        """Let an endpoint wait for a test."""
-        with self.database.write() as connection:
-            id = callback.test(connection, tested, now=now)
-            found = callback.get(connection, tested, id)
+    def test(
+        self, tested: Endpoint, *, asked: Once | None, render: Callable[[CallbackState], Answer], now: datetime
+    ) -> Answer:
+        """Let an endpoint wait for a test, once for an Idempotency-Key."""
+
+        def do() -> Answer:
+            found = callback.get(connection, tested, callback.test(connection, tested, now=now))
             assert found is not None  # noqa: S101 -- stored a moment ago, in this transaction
-            return found
+            return render(found)
+
+        with self.database.write() as connection:
+            return answer.once(self.database, connection, asked, do)
 
     def log(self, of: Endpoint, *, status: str | None, after: Place | None, limit: int) -> list[CallbackState]:
         """Return what an endpoint was told and is to be told, the newest first."""
@@ -177,31 +174,51 @@ class CallerStore:
         with self.database.read() as connection:
             return callback.attempts(connection, id)
 
-    def replay(self, of: Endpoint, id: str, *, now: datetime) -> CallbackState | None:
-        """Tell an endpoint of one event again; None if there is no such callback."""
-        with self.database.write() as connection:
-            return callback.get(connection, of, id) if callback.replay(connection, of, id, now=now) else None
+    def replay(
+        self,
+        of: Endpoint,
+        id: str,
+        *,
+        asked: Once | None,
+        render: Callable[[CallbackState], Answer],
+        now: datetime,
+    ) -> Answer | None:
+        """Tell an endpoint of one event again, once for an Idempotency-Key; None if there is no such callback."""
+
+        def do() -> Answer:
+            callback.replay(connection, of, id, now=now)
+            found = callback.get(connection, of, id)
+            if found is None:
+                raise LookupError
+            return render(found)
+
+        try:
+            with self.database.write() as connection:
+                return answer.once(self.database, connection, asked, do)
+        except LookupError:
+            return None
 
     def replay_span(
-        self, of: Endpoint, *, since: datetime, until: datetime, after: int, limit: int, now: datetime
-    ) -> tuple[int, int | None]:
-        """Tell an endpoint of up to `limit` events again that came in a time and lie behind a place in the feed.
+        self,
+        of: Endpoint,
+        *,
+        since: datetime,
+        until: datetime,
+        limit: int,
+        asked: Once | None,
+        render: Callable[[int], Answer],
+        now: datetime,
+    ) -> Answer | None:
+        """Tell an endpoint again of the events of a time, once for an Idempotency-Key; None if they are too many."""
 
-        Returns:
-            How many it wants of them, and where the next part begins; None: that was all.
-        """
-        e = events.c
-        query = (
-            sa.select(e.seq, e.type, e.position, messages.c.callback_url)
-            .select_from(events)
-            .outerjoin(envelopes, envelopes.c.id == e.envelope_id)
-            .outerjoin(messages, messages.c.id == envelopes.c.message_id)
-            .where(e.project_id == of.project_id, e.test == of.test, e.received_at >= since, e.received_at < until)
-            .where(e.position > after)
-            .order_by(e.position)
-            .limit(limit)
-        )
-        with self.database.write() as connection:
-            rows = connection.execute(query).all()
-            count = callback.replay_events(connection, of, rows, now=now)
-        return count, rows[-1].position if len(rows) == limit else None
+        def do() -> Answer:
+            found = feed.span(connection, of.project_id, test=of.test, since=since, until=until, limit=limit + 1)
+            if len(found) > limit:
+                raise LookupError
+            return render(callback.replay_events(connection, of, found, now=now))
+
+        try:
+            with self.database.write() as connection:
+                return answer.once(self.database, connection, asked, do)
+        except LookupError:
+            return None

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from mailer.endpoint import Disabled, Endpoint, Secret
+from mailer.callback import Secret
+from mailer.endpoint import Disabled, Endpoint, Key
 from mailer.event import FeedType
 from mailer.store.tables import callbacks, endpoints
 
 # Endpoints of one project and world.
 MOST = 100
 _DELETED = "deleted"
-# What waits for an endpoint is counted so far.
-_COUNTED = 1_000
 
 
 def insert(connection: Connection, endpoint: Endpoint) -> None:
@@ -56,15 +54,6 @@ def deleted(connection: Connection) -> list[str]:
     """Return endpoints that are gone, but for what they were told."""
     query = sa.select(endpoints.c.id).where(endpoints.c.disabled_reason == _DELETED)
     return list(connection.execute(query.limit(10)).scalars())
-
-
-def waiting(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
-    """Return how many callbacks wait for each, counted to a thousand."""
-    found = {}
-    for id in ids:
-        some = sa.select(callbacks.c.id).where(callbacks.c.endpoint_id == id, _pending()).limit(_COUNTED).subquery()
-        found[id] = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return found
 
 
 def take_turn(connection: Connection, id: str, *, turn_id: str, until: datetime, now: datetime) -> Endpoint | None:
@@ -121,23 +110,21 @@ def _there() -> sa.ColumnElement[bool]:
 def _changeable(e: Endpoint) -> dict[str, Any]:
     return {
         "url": e.url, "description": e.description, "types": sorted(e.types), "per_message": e.per_message,
-        "secrets": [_wire(s) for s in e.secrets], "disabled_at": e.disabled_at,
+        "secrets": [_wire(key) for key in e.keys], "disabled_at": e.disabled_at,
         "disabled_reason": e.disabled_reason.value if e.disabled_reason else None, "failures": e.failures,
         "failing_since": e.failing_since, "rest_until": e.rest_until, "succeeded_at": e.succeeded_at,
     }  # fmt: skip
 
 
-def _wire(secret: Secret) -> dict[str, str | None]:
-    return {
-        "secret": secret.value, "created_at": secret.created_at.isoformat(),
-        "expires_at": secret.expires_at.isoformat() if secret.expires_at else None,
-    }  # fmt: skip
+def _wire(key: Key) -> dict[str, str | None]:
+    ends = key.expires_at.isoformat() if key.expires_at else None
+    return {"secret": key.secret.text, "created_at": key.created_at.isoformat(), "expires_at": ends}
 
 
-def _secret(stored: dict[str, Any]) -> Secret:
+def _key(stored: dict[str, Any]) -> Key:
     ends = stored["expires_at"]
-    return Secret(
-        value=stored["secret"], created_at=datetime.fromisoformat(stored["created_at"]),
+    return Key(
+        secret=Secret(stored["secret"]), created_at=datetime.fromisoformat(stored["created_at"]),
         expires_at=datetime.fromisoformat(ends) if ends else None,
     )  # fmt: skip
 
@@ -146,7 +133,7 @@ def _endpoint(row: Row[Any]) -> Endpoint:
     return Endpoint(
         id=row.id, project_id=row.project_id, test=row.test, url=row.url, description=row.description,
         types=frozenset(map(FeedType, row.types)), per_message=row.per_message,
-        secrets=tuple(map(_secret, row.secrets)), created_at=row.created_at, disabled_at=row.disabled_at,
+        keys=tuple(map(_key, row.secrets)), created_at=row.created_at, disabled_at=row.disabled_at,
         disabled_reason=Disabled(row.disabled_reason) if row.disabled_reason else None, failures=row.failures,
         failing_since=row.failing_since, rest_until=row.rest_until, succeeded_at=row.succeeded_at,
     )  # fmt: skip

@@ -124,6 +124,24 @@ def page(
     return [event(row) for row in connection.execute(query.order_by(events.c.position).limit(limit))]
 
 
+def span(
+    connection: Connection, project_id: str, *, test: bool, since: datetime, until: datetime, limit: int
+) -> Sequence[Row[Any]]:
+    """Return the events (`seq`, `type`, `callback_url`) of a feed that came in a time, the oldest first."""
+    e = events.c
+    query = (
+        sa.select(e.seq, e.type, messages.c.callback_url)
+        .select_from(events)
+        .outerjoin(envelopes, envelopes.c.id == e.envelope_id)
+        .outerjoin(messages, messages.c.id == envelopes.c.message_id)
+        .where(e.project_id == project_id, e.test == test, e.received_at >= since, e.received_at < until)
+        .where(e.position.is_not(None))
+        .order_by(e.received_at, e.position)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
 def shown(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """Select events with what is shown of their messages, and whatever else."""
     return (

@@ -28,7 +28,7 @@ PROVIDER_KEYS = {
     "MAILGUN_API_KEY": "key-integration-test",
     "MAILGUN_DOMAIN": "sandbox.example",
 }
-QUEUES = "mail.transactional,mail.bulk,mail.sweep,mail.events"
+QUEUES = "mail.transactional,mail.bulk,mail.sweep,mail.events,mail.callbacks"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,85 @@
+"""`tasks.publish_events` and `tasks.call_endpoint`: applications are told what became of their mails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from mailer import bootstrap, log, request_id
+from mailer.client.task import announce
+from mailer.errors import BrokerUnavailable, StoreUnavailable
+from mailer.settings import CALL_TASK, TELL_TASK
+from tasks.app import app
+
+_log = log.get(__name__)
+
+# What waits longer is left to the sweep, which looks more often than that.
+_SOON = 60.0
+# Seconds between two announcements of this process that there is something to number.
+_RARELY = 0.5
+
+
+@app.task(name=TELL_TASK)
+def publish_events() -> None:
+    """Number what has happened into its feed, and have the endpoints called that wait for it."""
+    try:
+        publish()
+    except StoreUnavailable as error:
+        _log.warning("store.unavailable", error=str(error))  # the sweep comes again
+
+
+@app.task(name=CALL_TASK)
+def call_endpoint(id: str) -> float | None:
+    """Tell an endpoint what waits for it; seconds until there is more. The sweep finds one that nobody calls."""
+    try:
+        again = bootstrap.caller().call(id)
+    except StoreUnavailable as error:
+        _log.warning("store.unavailable", endpoint_id=id, error=str(error))
+        return None
+    if again is not None and again <= _SOON:
+        wake([id], countdown=again)
+    return again
+
+
+def publish() -> None:
+    """Number what has happened, and wake a caller for each endpoint that waits for it. Raises StoreUnavailable."""
+    wake(bootstrap.caller().publish())
+
+
+def wake(endpoints: Iterable[str], *, countdown: float = 0) -> None:
+    """Publish that these are to be called; what the broker does not take is the sweep's."""
+    rid = request_id.current() or request_id.clean(None)
+    try:
+        for id in endpoints:
+            announce(call_endpoint, CALL_TASK, request_id=rid, countdown=countdown, id=id)
+    except BrokerUnavailable as error:
+        _log.warning("broker.unavailable", error=str(error))
+
+
+class _Rarely:
+    """Says yes at most once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._next, self._lock = seconds, 0.0, threading.Lock()
+
+    def __call__(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next:
+                return False
+            self._next = now + self._seconds
+            return True
+
+
+_now_and_then = _Rarely(_RARELY)
+
+
+def publish_soon() -> None:
+    """Have what has happened numbered by somebody else; of many in a row, the last are the sweep's."""
+    if not _now_and_then():
+        return
+    try:
+        announce(publish_events, TELL_TASK, request_id=request_id.current() or request_id.clean(None))
+    except BrokerUnavailable as error:
+        _log.warning("broker.unavailable", error=str(error))
