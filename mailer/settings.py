@@ -111,6 +111,12 @@ class Settings:
     # How many calls one endpoint of an application gets at the same time.
     callback_concurrency: int = _setting("MAILER_CALLBACK_CONCURRENCY", 8, least=1)
     concurrency: int = _setting("MAILER_CONCURRENCY", 16, least=1)
+    # Ports that an application may have its callbacks sent to, parted by commas.
+    callback_ports: str = _setting("MAILER_CALLBACK_PORTS", "443,8443")
+    # 1: callbacks may go to this machine itself, also over http. For development only.
+    callback_localhost: int = _setting("MAILER_CALLBACK_LOCALHOST", 0)
+    # The whole of one callback, from the name's resolution to the end of the answer.
+    callback_timeout: float = _setting("MAILER_CALLBACK_TIMEOUT", 15.0, least=0.1)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -156,6 +162,21 @@ class Settings:
         if lane is Lane.BULK:
             return self.backlog_seconds_bulk, self.backlog_depth_bulk
         return self.backlog_seconds_transactional, self.backlog_depth_transactional
+
+    @property
+    def callback_port_numbers(self) -> frozenset[int]:
+        """The ports that callbacks may go to.
+
+        Raises:
+            ConfigurationError: it is not a list of ports.
+        """
+        try:
+            ports = frozenset(int(port) for port in self.callback_ports.split(","))
+        except ValueError:
+            ports = frozenset()
+        if not ports or not all(0 < port < 65536 for port in ports):
+            raise ConfigurationError("MAILER_CALLBACK_PORTS must be port numbers, parted by commas")
+        return ports
 
     @property
     def broker_retries(self) -> int:
