@@ -7,6 +7,7 @@ import flask
 from api import auth, body, cursor, once, parameters, schemas, shown, state
 from api.errors import NotFound
 from api.operation import operation
+from mailer import log, request_id
 from mailer.client.task import announce
 from mailer.endpoint import Endpoint
 from mailer.endpoints import Endpoints, World
@@ -26,7 +27,6 @@ from mailer.resource import (
     plain,
 )
 from mailer.settings import CALL_TASK
-from mailer import log, request_id
 
 _log = log.get(__name__)
 

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from mailer import alarm, clock
-from mailer.caller import Caller, Pace
 from mailer.callback_http import CallbackTransport
+from mailer.caller import Caller, Pace
 from mailer.client.task import publisher
 from mailer.courier import Courier, Terms
 from mailer.desk import Desk
@@ -110,11 +110,16 @@ def caller() -> Caller:
 def endpoints() -> Endpoints:
     """Return the use cases of endpoints and of the feed of this process."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
-    return Endpoints(store=CallerStore(store().database), transport=_callback_transport(settings()), clock=now)
+    check = _callback_transport(settings()).check
+    return Endpoints(store=CallerStore(store().database), check=check, clock=now)
 
 
 def _callback_transport(settings: Settings) -> CallbackTransport:
-    raise NotImplementedError
+    return CallbackTransport(
+        ports=settings.callback_port_numbers,
+        localhost=bool(settings.callback_localhost),
+        timeout=settings.callback_timeout,
+    )
 
 
 @cache

@@ -33,6 +33,8 @@ EXCERPT = 500
 # Seconds: an endpoint may ask for a day of peace, not for a year.
 LONGEST_WAIT = 86_400.0
 
+# Seconds for the name of a URL that is only looked at.
+_CHECK = 3.0
 # Of a name with more addresses only so many are tried.
 _MOST_ADDRESSES = 4
 _HERE = ("127.0.0.1", "::1")
@@ -77,6 +79,20 @@ class CallbackTransport:
         self._ports, self._localhost, self._timeout = ports, localhost, timeout
         self._tls = tls or ssl.create_default_context(cafile=certifi.where())
         self._resolve, self._now = resolve, now
+
+    def check(self, url: str) -> None:
+        """Return if a URL may be called, as far as that can be told now; it is looked at again at each connection.
+
+        Raises:
+            ForbiddenDestination: says why not.
+        """
+        where = destination(url, ports=self._ports, localhost=self._localhost)
+        try:
+            self._addresses(where, Deadline(_CHECK))
+        except _Failed as failed:
+            # A name that nobody knows yet may be known tomorrow.
+            if failed.fault is Fault.FORBIDDEN_ADDRESS:
+                raise ForbiddenDestination("leads to an address that is not on the public internet") from None
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Told:
         """POST once over a connection of its own; whatever the endpoint does wrong is in what is returned."""

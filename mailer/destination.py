@@ -196,7 +196,11 @@ def _is_global(address: IPv4Address | IPv6Address) -> bool:
     # Mapped, compatible and NAT64 forms lie outside 2000::/3; 6to4 and Teredo are special. That leaves ISATAP, whose
     # last 64 bits hold an IPv4 address behind 0:5efe or 200:5efe (RFC 5214 section 6.1).
     number = int(address)
-    if address.version == 6 and number >> 32 & 0xFCFFFFFF == 0x5EFE and not _is_global(IPv4Address(number & 0xFFFFFFFF)):
+    if (
+        address.version == 6
+        and number >> 32 & 0xFCFFFFFF == 0x5EFE
+        and not _is_global(IPv4Address(number & 0xFFFFFFFF))
+    ):
         return False
     unicast = any(address in net for net in _UNICAST)
     return unicast and address.is_global and not any(address in net for net in _SPECIAL)

@@ -129,6 +129,8 @@ class Message(pydantic.BaseModel):
     on_unknown: OnUnknown | None = None
     send_at: Ahead | None = None
     expires_at: Ahead | None = None
+    # Where its application is told what became of it, beside where it is told of all.
+    callback_url: Annotated[Line, Field(min_length=1, max_length=limits.URL), Says(format="uri")] | None = None
 
     @classmethod
     def build(cls, fields: Mapping[str, object], *, now: datetime | None = None) -> Message:

@@ -224,6 +224,10 @@ class Store(Protocol):
         """Store messages; id to the fingerprint of what is stored under it."""
         ...
 
+    def callback_places(self, project_id: str, *, test: bool) -> tuple[str, ...]:
+        """Return the URLs at and below which messages may have themselves called back."""
+        ...
+
     def forget_answers(self, *, now: datetime, limit: int) -> int:
         """Delete kept answers that are too old; how many."""
         ...

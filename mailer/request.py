@@ -12,6 +12,7 @@ import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from mailer import limits
 from mailer.address import Line, Text, domain
 from mailer.delivery import EnvelopeStatus
 from mailer.event import FeedType
@@ -127,7 +128,7 @@ class KeyRequest(Request):
 
 CallbackUrl = Annotated[
     Line,
-    Field(min_length=1, max_length=2000),
+    Field(min_length=1, max_length=limits.URL),
     Says(format="uri", pattern=r"^https://[a-z0-9.-]+\.[a-z]{2,10}(/[A-Za-z0-9/_-]*)?$"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from mailer.believed import Believed
 from mailer.burial import Burial, Letter
 from mailer.courier import Courier
 from mailer.delivery import Lane, OnUnknown
+from mailer.endpoint import lies_at
 from mailer.errors import Conflict, InvalidMessage, Problem, StoreUnavailable, StoreUncertain
 from mailer.ledger import Due, Submission, Sweep
 from mailer.message import Message
@@ -64,11 +66,21 @@ class Service:
         self._clock = clock
         # The rules of a project, which every `.delay()` call is held against.
         self._projects = Believed(store.project, seconds=_RULES_BELIEVED)
+        # Where messages of a project may have themselves called back.
+        self._live_places, self._test_places = (
+            Believed(functools.partial(store.callback_places, test=test), seconds=_RULES_BELIEVED)
+            for test in (False, True)
+        )
 
     def draft(
         self, message: Message, *, project_id: str, request_id: str, id: str | None = None, test: bool = False
     ) -> Submission:
-        """Return what is to be stored of a message that is accepted now."""
+        """Return what is to be stored of a message that is accepted now.
+
+        Raises:
+            InvalidMessage: nobody has said that its `callback_url` may be called.
+        """
+        self._may_call_back(message, project_id, test=test)
         now = self._clock()
         return Submission(
             id=id or ids.new(),
@@ -114,6 +126,15 @@ class Service:
         if not covers(project.from_domains, message.sender.domain):
             why = f"project {project_id} may not send from {message.sender.domain}"
             raise InvalidMessage((Problem("/from", why, "from_not_allowed"),))
+
+    def _may_call_back(self, message: Message, project_id: str, *, test: bool) -> None:
+        url = message.callback_url
+        if url is None:
+            return
+        places = (self._test_places if test else self._live_places).get(project_id) or ()
+        if not any(lies_at(url, place) for place in places):
+            why = "is not at or below the URL of an endpoint of this project that is `per_message`"
+            raise InvalidMessage((Problem("/callback_url", why, "callback_url_not_allowed"),))
 
     def _contradict(self, second: Submission) -> NoReturn:
         """Write down on the first message that another one came under its id; nobody sends that."""

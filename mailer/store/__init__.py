@@ -8,7 +8,7 @@ from datetime import datetime
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane
 from mailer.ledger import Claim, DeadCall, Due, Move, Overdue, Result, Submission, Sweep, Work
-from mailer.store import answer, api_key, dead, dead_call, envelope, message, migrate, notes, sweep
+from mailer.store import answer, api_key, dead, dead_call, endpoint, envelope, message, migrate, notes, sweep
 from mailer.store.database import Database
 from mailer.view import MessageView
 
@@ -48,6 +48,11 @@ class Store:
         """Return a project."""
         with self.database.read() as connection:
             return api_key.project(connection, id)
+
+    def callback_places(self, project_id: str, *, test: bool) -> tuple[str, ...]:
+        """Return the URLs at and below which messages of a project may have themselves called back."""
+        with self.database.read() as connection:
+            return tuple(e.url for e in endpoint.listed(connection, project_id, test=test) if e.per_message)
 
     def load(self, ids: Sequence[str]) -> dict[str, Work]:
         """Return what is known about these envelopes; an id without one is left out."""

@@ -79,10 +79,10 @@ def number(connection: Connection, *, limit: int, now: datetime) -> tuple[int, s
         .order_by(events.c.seq)
         .limit(limit)
     )
-    rows = connection.execute(untold).all()
+    rows: Sequence[Row[Any]] = connection.execute(untold).all()  # type: ignore[assignment]
     waiting: set[str] = set()
     for (project_id, test), found in groupby(sorted(rows, key=_owner), key=_owner):
-        new = list(found)
+        new: list[Row[Any]] = list(found)
         last = _reserve(connection, project_id, len(new), test=test)
         connection.execute(
             sa.update(events).where(events.c.seq == sa.bindparam("_seq")).values(position=sa.bindparam("_position")),
@@ -139,7 +139,8 @@ def span(
         .order_by(e.received_at, e.position)
         .limit(limit)
     )
-    return connection.execute(query).all()
+    found: Sequence[Row[Any]] = connection.execute(query).all()  # type: ignore[assignment]
+    return found
 
 
 def shown(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:

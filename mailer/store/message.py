@@ -134,6 +134,7 @@ def _message_row(s: Submission) -> dict[str, Any]:
         "id": s.id, "project_id": s.project_id, "request_id": s.request_id, "lane": s.message.lane.value,
         "on_unknown": s.on_unknown.value, "fingerprint": s.message.fingerprint,
         "created_at": s.created_at, "expires_at": s.expires_at, "send_at": s.message.send_at, "test": s.test,
+        "callback_url": s.message.callback_url,
         "expires_chosen": s.message.expires_at is not None,
     }  # fmt: skip
 
