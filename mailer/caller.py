@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -129,12 +130,11 @@ class Caller:
             due = self._store.due(called, limit=limit, now=self._clock())
             answers = self._make(called, due, end=end)
             now = self._clock()
-            pause = callback.pause(called.failures + sum(not a.told.ok for a in answers), self._uniform)
             found = self._store.record(
                 called.id,
                 [self._outcome(a, now=now) for a in answers],
                 turn_id=turn_id,
-                after=lambda e: endpoint.after(e, [a.told for a in answers], now=now, pause=pause),  # noqa: B023
+                after=functools.partial(self._after, [a.told for a in answers], now),
                 now=now,
             )
             if found is None:
@@ -176,6 +176,10 @@ class Caller:
             for done in [pool.submit(lane) for _ in range(count)]:
                 done.result()
         return answers
+
+    def _after(self, answers: Sequence[Told], now: datetime, called: Endpoint) -> Endpoint:
+        pause = callback.pause(called.failures + 1, self._uniform)
+        return endpoint.after(called, answers, now=now, pause=pause)
 
     def _outcome(self, answer: _Answer, *, now: datetime) -> Called:
         call, told = answer.call, answer.told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mailer.callback import GIVE_UP_AFTER, PROBE_EVERY, Secret, Told
 from mailer.event import FeedType
 
-# So many failures in a row, and it is the endpoint that is in trouble, not one event.
+# So many calls at once that all fail, and it is the endpoint that is in trouble, not one event.
 IN_TROUBLE = 3
 
 # How long the secret before the newest still signs.
@@ -47,7 +47,7 @@ class Endpoint:
         types: what it is told of; none: everything.
         per_message: told only of messages whose `callback_url` lies at or below its URL.
         keys: the newest first.
-        failures: how many calls have failed in a row, since `failing_since`.
+        failures: how many times in a row it took nothing, since `failing_since`.
         rest_until: it is left alone until then.
     """
 
@@ -114,26 +114,28 @@ def lies_at(url: str, root: str) -> bool:
     return given.path == base.path or given.path.startswith(base.path.rstrip("/") + "/")
 
 
-def after(endpoint: Endpoint, answers: Iterable[Told], *, now: datetime, pause: float) -> Endpoint:
-    """Return an endpoint after calls, in the order of their answers.
+def after(endpoint: Endpoint, answers: Collection[Told], *, now: datetime, pause: float) -> Endpoint:
+    """Return an endpoint after calls that were made together.
+
+    One of many that is not taken is that event's matter; where nothing is taken, it is the endpoint's.
 
     Args:
-        pause: seconds that one in trouble is left alone.
+        pause: seconds that it is left alone if it is in trouble.
     """
-    for answer in answers:
-        if answer.ok:
-            endpoint = replace(endpoint.enabled_by_hand(), succeeded_at=now)
-        elif answer.gone:
-            return endpoint.disabled(Disabled.GONE, now=now)
-        else:
-            since = endpoint.failing_since or now
-            rest = max(pause if endpoint.failures + 1 >= IN_TROUBLE else 0.0, answer.retry_after or 0.0)
-            endpoint = replace(
-                endpoint, failures=endpoint.failures + 1, failing_since=since,
-                rest_until=now + timedelta(seconds=rest) if rest else endpoint.rest_until,
-            )  # fmt: skip
-    failing = endpoint.failing_since is not None and now - endpoint.failing_since >= GIVE_UP_AFTER
-    if endpoint.failures and (failing or endpoint.disabled_reason is Disabled.FAILING):
-        was = endpoint.disabled_at or now
-        return replace(endpoint.disabled(Disabled.FAILING, now=now), disabled_at=was)
-    return endpoint
+    if any(answer.gone for answer in answers):
+        return endpoint.disabled(Disabled.GONE, now=now)
+    if any(answer.ok for answer in answers):
+        return replace(endpoint.enabled_by_hand(), succeeded_at=now)
+    if not answers:
+        return endpoint
+    troubled = endpoint.failures > 0 or len(answers) >= IN_TROUBLE
+    rest = max(pause if troubled else 0.0, *(answer.retry_after or 0.0 for answer in answers))
+    failing = replace(
+        endpoint,
+        failures=endpoint.failures + 1,
+        failing_since=endpoint.failing_since or now,
+        rest_until=now + timedelta(seconds=rest) if rest else None,
+    )
+    if failing.failing_since is None or now - failing.failing_since < GIVE_UP_AFTER:
+        return failing
+    return replace(failing.disabled(Disabled.FAILING, now=now), disabled_at=endpoint.disabled_at or now)

@@ -221,7 +221,7 @@ class EndpointState(Resource):
         per_message: told only of messages whose `callback_url` lies at or below its own.
         enabled: whether it is called.
         disabled_reason: `by_hand`, `failing` (it failed for a day, and is tried once an hour) or `gone` (it said 410).
-        failures: how many calls have failed in a row, `failing_since` when.
+        failures: how many times in a row it took nothing, `failing_since` when.
         rest_until: until when it is left alone for that.
     """
 
