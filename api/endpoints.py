@@ -127,7 +127,7 @@ def test(id: str) -> flask.Response:
     scope=Scope.ENDPOINTS, query=CallbackQuery, answers={200: CallbackPage}, problems=("not-found", "invalid-request")
 )
 def callbacks(id: str) -> flask.Response:
-    """List what an endpoint was told and is to be told, the newest first, with the last answer to each."""
+    """List what an endpoint was told and is to be told, the newest first."""
     query = parameters.parsed(CallbackQuery)
     endpoint = _found(id)
     found = _here().log(endpoint, status=query.status, after=cursor.read(query), limit=query.limit + 1)
@@ -139,7 +139,10 @@ def callbacks(id: str) -> flask.Response:
 @blueprint.get("/<id:id>/callbacks/<id:callback_id>/attempts")
 @operation(scope=Scope.ENDPOINTS, answers={200: CallbackLog}, problems=("not-found",))
 def attempts(id: str, callback_id: str) -> flask.Response:
-    """List every attempt to tell an endpoint of one event: status, duration, the beginning of its answer."""
+    """List every attempt to tell an endpoint of one event.
+
+    With status, duration and the beginning of its answer.
+    """
     found = _here().attempts(_found(id), callback_id)
     if found is None:
         raise NotFound
@@ -162,7 +165,10 @@ def replay(id: str, callback_id: str) -> flask.Response:
     scope=Scope.ENDPOINTS, body=ReplayRequest, answers={202: Replayed}, problems=("not-found", "invalid-request")
 )
 def replay_span(id: str) -> flask.Response:
-    """Have everything told again that came in a time, also what came before the endpoint was registered."""
+    """Have everything told again that came in a time.
+
+    Also what came before the endpoint was registered, or while it was switched off.
+    """
     given = body.fields()
     asked = once.asked(given)
     endpoint = _found(id)

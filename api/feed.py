@@ -25,7 +25,7 @@ _BATCH = 200
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
-blueprint = flask.Blueprint("feed", __name__, url_prefix="/v1/events")
+blueprint = flask.Blueprint("events", __name__, url_prefix="/v1/events")
 
 
 @blueprint.get("")

@@ -93,7 +93,7 @@ class Endpoints:
         """
         if asked.url is not None:
             self._may_be_called(asked.url)
-        given = asked.model_dump(exclude_unset=True, exclude={"enabled", "types"})
+        given = asked.model_dump(exclude_none=True, exclude={"enabled", "types"})
         if asked.types is not None:
             given["types"] = frozenset(asked.types)
 

@@ -126,11 +126,7 @@ class KeyRequest(Request):
     test: pydantic.StrictBool = False
 
 
-CallbackUrl = Annotated[
-    Line,
-    Field(min_length=1, max_length=limits.URL),
-    Says(format="uri", pattern=r"^https://[a-z0-9.-]+\.[a-z]{2,10}(/[A-Za-z0-9/_-]*)?$"),
-]
+CallbackUrl = Annotated[Line, Field(min_length=1, max_length=limits.URL), Says(format="uri")]
 
 
 class EndpointRequest(Request):

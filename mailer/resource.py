@@ -207,10 +207,16 @@ class FeedPage(Resource):
     more: bool
 
 
-class EventStream(pydantic.RootModel[str]):
+def _as_text(schema: dict[str, Any]) -> None:
+    schema.pop("properties", None)
+    schema["type"] = "string"
+
+
+class EventStream(Resource):
     """Server-sent events: `id` is the event's place in the feed, `event` its type, `data` the event as JSON."""
 
     media_type: ClassVar[str] = "text/event-stream"
+    model_config = ConfigDict(json_schema_extra=_as_text)
 
 
 class EndpointState(Resource):

@@ -14,7 +14,7 @@ from mailer.event import FeedType
 from mailer.store.tables import callbacks, endpoints
 
 # Endpoints of one project and world.
-MOST = 100
+MOST = 1_000
 _DELETED = "deleted"
 
 

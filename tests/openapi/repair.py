@@ -20,7 +20,7 @@ _PEOPLE = ("to", "cc", "bcc", "reply_to")
 def message(body: Fields) -> Fields:
     """Return the fields of a message that the service accepts, as near to these as can be."""
     repaired = dict(body)
-    for rule in (_addresses, _headers, _tags, _metadata, _content_ids, _times):
+    for rule in (_addresses, _headers, _tags, _metadata, _content_ids, _times, _callback_url):
         rule(repaired)
     return repaired
 
@@ -48,6 +48,16 @@ def moments(body: Fields) -> Fields:
     repaired = dict(body)
     _times(repaired)
     return repaired
+
+
+def endpoint(body: Fields) -> Fields:
+    """A callback goes to the public internet, over https."""
+    return {**body, "url": "https://hooks.example.com/mail"} if body.get("url") is not None else body
+
+
+def _callback_url(body: Fields) -> None:
+    """It lies below an endpoint that was registered before."""
+    body.pop("callback_url", None)
 
 
 def _times(body: Fields) -> None:

@@ -25,7 +25,7 @@ KEY = {"Authorization": "Bearer the-key"}
 
 _PARTS = (
     *(bootstrap.settings, bootstrap.store, bootstrap.service),
-    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing),
+    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing, bootstrap.endpoints, bootstrap.caller),
 )
 
 
@@ -43,6 +43,7 @@ def app(tmp_path: Path, api_database: str, monkeypatch: pytest.MonkeyPatch) -> I
     for name, value in {
         "DATABASE_URL": api_database, "CELERY_BROKER_URL": "filesystem://", "MAILER_BROKER_DIR": str(tmp_path),
         "MAILER_API_KEY": "the-key", "SENDGRID_API_KEY": "SG.k", "MAILER_MAX_BODY_BYTES": "1000000",
+        "MAILER_STREAM_SECONDS": "1", "MAILER_CALLBACK_LOCALHOST": "1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     for part in _PARTS:

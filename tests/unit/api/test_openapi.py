@@ -105,7 +105,8 @@ MODES: dict[type[pydantic.BaseModel], tuple[JsonSchemaMode, ...]] = dict.fromkey
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
 def test_an_example_is_one(model: type[pydantic.BaseModel]) -> None:
     example = json.loads(json.dumps(EXAMPLES[model]))
-    model.model_validate(example)
+    if not isinstance(example, str):
+        model.model_validate(example)
     for mode in MODES.get(model, ("validation" if issubclass(model, request.Request) else "serialization",)):
         schema = model.model_json_schema(mode=mode)
         jsonschema.validate(example, schema, format_checker=jsonschema.FormatChecker())

@@ -50,6 +50,8 @@ REPAIRS: dict[str, Callable[[Any], Any]] = {
     "BulkRequest": repair.bulk,
     "ScheduleChange": repair.moments,
     "KeyRequest": repair.moments,
+    "EndpointRequest": repair.endpoint,
+    "EndpointChange": repair.endpoint,
 }
 
 
