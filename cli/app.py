@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from cli import keys, projects
+from cli import keys, projects, webhooks
 from cli.doctor import doctor
 from cli.drill import drill
 from cli.migrate import migrate
@@ -23,7 +23,7 @@ from cli.send import send
 from cli.stuck import stuck
 from cli.topology import topology
 from cli.trace import trace
-from mailer import masking
+from mailer import log, masking
 from mailer.errors import MailerError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -34,6 +34,7 @@ def _clear(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**given: Any) -> None:
+        log.aside()
         try:
             command(**given)
         except MailerError as error:
@@ -52,8 +53,13 @@ for command in (doctor, trace, stuck, replay, drill, send, migrate, topology):
 _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "keys": {"create": keys.create, "list": keys.listed, "revoke": keys.revoke},
     "projects": {"create": projects.create, "change": projects.change, "list": projects.listed},
+    "webhooks": {"quarantined": webhooks.quarantined, "reread": webhooks.reread},
 }
-_HELP = {"keys": "Who may use the HTTP API.", "projects": "Who owns messages, keys and settings."}
+_HELP = {
+    "keys": "Who may use the HTTP API.",
+    "projects": "Who owns messages, keys and settings.",
+    "webhooks": "What providers have told, as it came.",
+}
 for name, verbs in _GROUPS.items():
     group = typer.Typer(no_args_is_help=True)
     for verb, said in verbs.items():

@@ -11,6 +11,7 @@ from mailer.errors import InvalidSignature
 from mailer.ledger import Webhook
 from mailer.ports import Provider
 from mailer.store.hearing import HearingStore
+from mailer.view import Piece
 
 _log = log.get(__name__)
 
@@ -53,14 +54,17 @@ class Hearing:
         webhook = Webhook(id=ids.new(), provider=provider, received_at=now, body=body)
         return webhook.id if self._store.keep(webhook, verified.token) else None
 
-    def read(self, id: str) -> int:
+    def read(self, id: str, *, again: bool = False) -> int:
         """Take in what a webhook tells; return how many events there were in it. Safe to repeat.
+
+        Args:
+            again: also if it has been read: what was no event to an earlier version may be one by now.
 
         Raises:
             StoreUnavailable: nothing of it was taken in.
         """
-        webhook = self._store.load(id)
-        if webhook is None:
+        webhook = self._store.load(id, again=again)
+        if webhook is None or webhook.provider not in self._providers:
             return 0
         told, pieces = self._providers[webhook.provider].events(webhook.body)
         ended = self._store.take(id, told, pieces, now=self._clock())
@@ -73,6 +77,14 @@ class Hearing:
     def unread(self, *, older_than: float, limit: int) -> Sequence[str]:
         """Return webhooks that should have been read so many seconds ago: whoever was to do it is gone."""
         return self._store.unread(before=self._clock() - timedelta(seconds=older_than), limit=limit)
+
+    def received(self, *, since: datetime) -> Sequence[str]:
+        """Return the webhooks that came since a time and are still kept, the oldest first."""
+        return self._store.received(since=since)
+
+    def put_aside(self, *, since: datetime | None, limit: int) -> Sequence[Piece]:
+        """Return what was no event, the newest first."""
+        return self._store.pieces(since=since, limit=limit)
 
     def forget(self, *, limit: int) -> int:
         """Delete what is too old to be of use; return how many bodies."""

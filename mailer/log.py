@@ -30,6 +30,11 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def aside() -> None:
+    """Send the lines of this process to stderr, for people: what a command prints is its answer alone."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def configure(settings: Settings, *, process: str) -> None:
     """Send all logging of this process, libraries' too, through the one pipeline.
 

@@ -116,6 +116,23 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What a webhook held that is no event.
+
+    Attributes:
+        webhook_id: what it can be read again with; None: of a time when that was not kept.
+        raw: the piece, shortened; may hold addresses.
+    """
+
+    id: str
+    webhook_id: str | None
+    provider: str
+    received_at: datetime
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """What waits for a worker in one lane.
 

@@ -21,7 +21,7 @@ from mailer.store.database import Database
 from mailer.store.message import attempts_of
 from mailer.store.notes import write
 from mailer.store.tables import deliveries, envelopes, events, messages, quarantined
-from mailer.view import Told
+from mailer.view import Piece, Told
 
 # An attempt that nobody knows the outcome of, or not yet: any event about it proves that it was taken.
 _OPEN = frozenset({Outcome.UNKNOWN, Outcome.STARTED})
@@ -46,13 +46,27 @@ def take(database: Database, connection: Connection, told: Sequence[Event], *, n
 def put_aside(
     database: Database, connection: Connection, pieces: Sequence[Quarantined], *, webhook_id: str, now: datetime
 ) -> None:
-    """Keep what is no event; once, however often its webhook is read."""
+    """Keep what is no event, in place of what was none when its webhook was read before."""
+    connection.execute(sa.delete(quarantined).where(quarantined.c.webhook_id == webhook_id))
     for number, piece in enumerate(pieces):
         statement = database.insert(quarantined).values(
-            id=ids.derived(f"{webhook_id} {number}"), provider=piece.provider, received_at=now,
+            id=ids.derived(f"{webhook_id} {number}"), webhook_id=webhook_id, provider=piece.provider, received_at=now,
             reason=piece.reason[:300], raw=piece.raw,
         )  # fmt: skip
         connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+
+
+def pieces(connection: Connection, *, since: datetime | None, limit: int) -> list[Piece]:
+    """Return what was put aside, the newest first."""
+    query = sa.select(quarantined).order_by(quarantined.c.received_at.desc(), quarantined.c.id).limit(limit)
+    query = query if since is None else query.where(quarantined.c.received_at >= since)
+    return [
+        Piece(
+            id=row.id, webhook_id=row.webhook_id, provider=row.provider, received_at=row.received_at,
+            reason=row.reason, raw=row.raw,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
 
 
 def of(connection: Connection, id: str) -> list[Told]:

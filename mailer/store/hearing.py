@@ -10,6 +10,7 @@ from mailer.ledger import Webhook
 from mailer.ports import Token
 from mailer.store import event, webhook
 from mailer.store.database import Database
+from mailer.view import Piece
 
 
 class HearingStore:
@@ -23,10 +24,20 @@ class HearingStore:
         with self.database.write() as connection:
             return webhook.keep(self.database, connection, given, token)
 
-    def load(self, id: str) -> Webhook | None:
-        """Return a webhook that nobody has read yet."""
+    def load(self, id: str, *, again: bool = False) -> Webhook | None:
+        """Return a webhook that nobody has read yet, or any with `again`."""
         with self.database.read() as connection:
-            return webhook.load(connection, id)
+            return webhook.load(connection, id, again=again)
+
+    def received(self, *, since: datetime) -> Sequence[str]:
+        """Return the webhooks that came since a time and are still kept, the oldest first."""
+        with self.database.read() as connection:
+            return webhook.received(connection, since=since)
+
+    def pieces(self, *, since: datetime | None, limit: int) -> list[Piece]:
+        """Return what was no event and was put aside, the newest first."""
+        with self.database.read() as connection:
+            return event.pieces(connection, since=since, limit=limit)
 
     def take(self, id: str, told: Sequence[Event], pieces: Sequence[Quarantined], *, now: datetime) -> list[str]:
         """Store what a webhook tells and what follows, and that it has been read; all of it or nothing.

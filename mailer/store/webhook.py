@@ -11,10 +11,12 @@ from sqlalchemy.engine import Connection
 from mailer.ledger import Webhook
 from mailer.ports import Token
 from mailer.store.database import Database
-from mailer.store.tables import webhook_tokens, webhooks
+from mailer.store.tables import quarantined, webhook_tokens, webhooks
 
 # Bodies that have been read are kept so long, for whoever wants to read them again.
 KEPT = timedelta(days=7)
+# Those with pieces that were no events, and the pieces: somebody has to look at them first.
+KEPT_ASIDE = timedelta(days=30)
 
 
 def keep(database: Database, connection: Connection, webhook: Webhook, token: Token | None) -> bool:
@@ -32,10 +34,10 @@ def keep(database: Database, connection: Connection, webhook: Webhook, token: To
     return True
 
 
-def load(connection: Connection, id: str) -> Webhook | None:
-    """Return a webhook that nobody has read yet."""
-    unread = (webhooks.c.id == id, webhooks.c.processed_at.is_(None))
-    row = connection.execute(sa.select(webhooks).where(*unread)).one_or_none()
+def load(connection: Connection, id: str, *, again: bool = False) -> Webhook | None:
+    """Return a webhook that nobody has read yet, or any with `again`."""
+    query = sa.select(webhooks).where(webhooks.c.id == id)
+    row = connection.execute(query if again else query.where(webhooks.c.processed_at.is_(None))).one_or_none()
     if row is None:
         return None
     return Webhook(id=row.id, provider=row.provider, received_at=row.received_at, body=bytes(row.body))
@@ -52,8 +54,16 @@ def unread(connection: Connection, *, before: datetime, limit: int) -> Sequence[
     return connection.execute(waiting.order_by(webhooks.c.received_at).limit(limit)).scalars().all()
 
 
+def received(connection: Connection, *, since: datetime) -> Sequence[str]:
+    """Return the webhooks that came since a time and are still kept, the oldest first."""
+    query = sa.select(webhooks.c.id).where(webhooks.c.received_at >= since)
+    return connection.execute(query.order_by(webhooks.c.received_at)).scalars().all()
+
+
 def forget(connection: Connection, *, now: datetime, limit: int) -> int:
     """Delete tokens that are too old to come again, and up to `limit` bodies that were read long ago; how many."""
     connection.execute(sa.delete(webhook_tokens).where(webhook_tokens.c.until <= now))
-    old = sa.select(webhooks.c.id).where(webhooks.c.processed_at <= now - KEPT).limit(limit)
+    connection.execute(sa.delete(quarantined).where(quarantined.c.received_at <= now - KEPT_ASIDE))
+    aside = sa.exists().where(quarantined.c.webhook_id == webhooks.c.id)
+    old = sa.select(webhooks.c.id).where(webhooks.c.processed_at <= now - KEPT, ~aside).limit(limit)
     return connection.execute(sa.delete(webhooks).where(webhooks.c.id.in_(old))).rowcount

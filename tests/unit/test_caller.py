@@ -227,7 +227,7 @@ def test_an_endpoint_in_trouble_is_asked_with_one_call_and_left_alone_in_between
 
 def test_one_turn_at_a_time_so_many_workers_make_no_second_call(shop: Shop) -> None:
     e = shop.endpoint()
-    shop.receiver.answers["/hooks"] = lambda request: (time.sleep(0.2), request.send_error(200))[0]
+    shop.receiver.answers["/hooks"] = shop.receiver.slow
     shop.happen(*[FeedType.FAILED] * 8)
     shop.caller.publish()
     workers = [shop.worker() for _ in range(6)]

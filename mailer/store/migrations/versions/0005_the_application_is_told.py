@@ -30,6 +30,9 @@ def upgrade() -> None:
     op.execute(feeds.insert().values(project_id="", test=False, last=0))
     _endpoints()
     _callbacks()
+    op.add_column("quarantined", sa.Column("webhook_id", sa.Uuid(as_uuid=False), nullable=True))
+    op.create_index("ix_quarantined_webhook_id", "quarantined", ["webhook_id"])
+    op.create_index("ix_quarantined_received_at", "quarantined", ["received_at"])
 
 
 def _events() -> None:
@@ -141,3 +144,6 @@ def downgrade() -> None:
     for column in ("position", "public", "test", "id"):
         op.drop_column("events", column)
     op.drop_column("messages", "callback_url")
+    for column in ("webhook_id", "received_at"):
+        op.drop_index(f"ix_quarantined_{column}", "quarantined")
+    op.drop_column("quarantined", "webhook_id")
