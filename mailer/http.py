@@ -15,6 +15,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from mailer.deadline import Deadline
 from mailer.errors import ProviderError, TemporarilyRefused, Unanswered
 from mailer.ports import HttpRequest, HttpResponse
 
@@ -59,7 +60,8 @@ class HttpTransport:
         body = io.BytesIO(request.body)
         total = self._total if request.deadline is None else min(self._total, request.deadline)
         connect, read = self._timeouts
-        with _Deadline(total) as deadline:
+        with Deadline(total) as deadline:
+            _current.deadline = deadline
             try:
                 with self._session().request(
                     # Without a body nothing is sent as one: a stream of no length would be chunked, and GET has none.
@@ -126,65 +128,8 @@ def _failure(error: requests.RequestException, *, left: bool, cut: bool) -> Prov
     return TemporarilyRefused(code, detail=type(error).__name__)
 
 
-# The connection that each thread's call uses, for its deadline to cut.
+# The deadline of each thread's call, for its connection to find; the next call brings its own.
 _current = threading.local()
-# Those of all threads.
-_running: set[_Deadline] = set()
-
-
-class _Deadline:
-    """The end of a call: when it is over, the socket is shut down, and whoever waits there wakes with an error.
-
-    The timeouts of requests are for each single read; an answer that trickles would outlive any lease.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.over = False
-        self._timer = threading.Timer(seconds, self.cut)
-        self._timer.daemon = True
-        self._socket: socket.socket | None = None
-
-    def __enter__(self) -> _Deadline:
-        _current.deadline = self
-        _running.add(self)
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        _running.discard(self)
-        _current.deadline = None
-
-    def watch(self, found: socket.socket | None) -> None:
-        """Say which socket the call uses, None: not connected yet; raise if its time was over before anything was sent.
-
-        The socket and not the connection: an answer that ends with its connection takes the socket along.
-        """
-        if self.over:
-            raise TimeoutError("the call's deadline passed while connecting")
-        self._socket = found
-
-    def cut(self) -> None:
-        """End the call now."""
-        self.over = True
-        if self._socket is not None:
-            try:
-                # The plain socket's method: the TLS one would also take its state from under the waiting thread.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-            except OSError:
-                return  # it has just ended by itself
-
-
-def cut_running() -> int:
-    """End every call of this process that is under way, as its own deadline would; return how many.
-
-    For a process that is about to be killed: a call that ends as *unknown* now is written down, one that is killed is
-    found out when its lease is over.
-    """
-    running = list(_running)
-    for deadline in running:
-        deadline.cut()
-    return len(running)
 
 
 class _Watched:
@@ -199,7 +144,7 @@ class _Watched:
         self._watched()
 
     def _watched(self) -> None:
-        deadline: _Deadline | None = getattr(_current, "deadline", None)
+        deadline: Deadline | None = getattr(_current, "deadline", None)
         if deadline is not None:
             deadline.watch(self.sock)
 

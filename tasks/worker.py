@@ -9,7 +9,7 @@ import kombu
 from celery.worker import consumer, state
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
 
-from mailer import http, log
+from mailer import deadline, log
 
 _log = log.get(__name__)
 
@@ -31,7 +31,7 @@ class Worker(celery.apps.worker.Worker):
         _log.info("worker.ending", calls=len(state.active_requests))
         while state.active_requests and time.monotonic() < end:
             time.sleep(0.1)
-            if time.monotonic() >= cut_at and (cut := http.cut_running()):
+            if time.monotonic() >= cut_at and (cut := deadline.cut_running()):
                 _log.warning("calls.cut", count=cut)
                 cut_at = end
 
