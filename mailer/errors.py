@@ -4,6 +4,7 @@ MailerError
 ├── ConfigurationError        a setting is missing or wrong; names it
 ├── Invalid                   what was asked for breaks a rule; carries every problem at once
 │   └── InvalidMessage        the message does
+├── ForbiddenDestination      we do not POST to this URL; its text says why
 ├── Conflict                  the id is taken by another message
 ├── TooLate                   a worker has taken the message already
 ├── TooBroad                  a question leaves too much to look through
@@ -70,6 +71,10 @@ class Invalid(MailerError, ValueError):
 
 class InvalidMessage(Invalid):
     """The message breaks one or more rules."""
+
+
+class ForbiddenDestination(MailerError, ValueError):
+    """We do not POST to this URL; the text says why, for a person, and never repeats the URL: it may hold a secret."""
 
 
 class Conflict(MailerError):

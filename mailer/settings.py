@@ -97,6 +97,12 @@ class Settings:
     # How long a worker that is asked to end lets its calls run; a supervisor should wait 5 more before it kills.
     shutdown_seconds: float = _setting("MAILER_SHUTDOWN_SECONDS", 25.0, least=1)
     concurrency: int = _setting("MAILER_CONCURRENCY", 16, least=1)
+    # Ports that an application may have its callbacks sent to, parted by commas.
+    callback_ports: str = _setting("MAILER_CALLBACK_PORTS", "443,8443")
+    # 1: callbacks may go to this machine itself, also over http. For development only.
+    callback_localhost: int = _setting("MAILER_CALLBACK_LOCALHOST", 0)
+    # The whole of one callback, from the name's resolution to the end of the answer.
+    callback_timeout: float = _setting("MAILER_CALLBACK_TIMEOUT", 15.0, least=0.1)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -142,6 +148,21 @@ class Settings:
         if lane is Lane.BULK:
             return self.backlog_seconds_bulk, self.backlog_depth_bulk
         return self.backlog_seconds_transactional, self.backlog_depth_transactional
+
+    @property
+    def callback_port_numbers(self) -> frozenset[int]:
+        """The ports that callbacks may go to.
+
+        Raises:
+            ConfigurationError: it is not a list of ports.
+        """
+        try:
+            ports = frozenset(int(port) for port in self.callback_ports.split(","))
+        except ValueError:
+            ports = frozenset()
+        if not ports or not all(0 < port < 65536 for port in ports):
+            raise ConfigurationError("MAILER_CALLBACK_PORTS must be port numbers, parted by commas")
+        return ports
 
     @property
     def broker_retries(self) -> int:
