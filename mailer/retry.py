@@ -37,18 +37,18 @@ class Backoff:
         return max(1, round(uniform(0, ceiling)))
 
 
-def retry_after(header: str | None, text: str = "", *, now: datetime) -> float | None:
-    """Return the seconds a provider asks us to wait, from its Retry-After header or else its words.
+def retry_after(header: str | None, text: str = "", *, now: datetime, longest: float = LONGEST) -> float | None:
+    """Return the seconds a provider (or an endpoint) asks us to wait, from its Retry-After header or else its words.
 
     The header may be seconds or an HTTP date (RFC 9110 section 10.2.3). None when nothing usable is said; never more
-    than an hour.
+    than `longest`.
     """
     words = _IN_WORDS.search(text)
     said = (header or (words[1] or words[2] if words else "")).strip()
     if not said:
         return None
     seconds = float(said[:10]) if said.isascii() and said.isdigit() else _seconds_until(said, now=now)
-    return None if seconds is None else min(max(seconds, 0.0), LONGEST)
+    return None if seconds is None else min(max(seconds, 0.0), longest)
 
 
 def _seconds_until(date: str, *, now: datetime) -> float | None:
