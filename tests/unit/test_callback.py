@@ -152,7 +152,7 @@ def test_an_endpoint_that_asks_for_more_time_gets_it_and_one_that_asks_for_less_
 
 
 def test_an_endpoint_is_given_up_after_a_day_and_probed_every_hour() -> None:
-    assert (GIVE_UP_AFTER, PROBE_EVERY) == (timedelta(hours=24), timedelta(hours=1))
+    assert (timedelta(hours=24), timedelta(hours=1)) == (GIVE_UP_AFTER, PROBE_EVERY)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 -- characters that look like others are what is tested
 """Where callbacks may go: a table of attempts to get inside, and what must not be refused with them."""
 
 from __future__ import annotations
@@ -10,6 +11,12 @@ from hypothesis import strategies as st
 
 from mailer.destination import LONGEST, Destination, destination, may_connect
 from mailer.errors import ForbiddenDestination, MailerError
+
+
+def words(table: str) -> list[str]:
+    """Return the cells of a table."""
+    return table.split()
+
 
 # By what the refusal says.
 FORBIDDEN_URLS = {
@@ -111,7 +118,7 @@ INVISIBLE = [
 ]  # fmt: skip
 
 FORBIDDEN = [
-    *((url, says) for says, urls in FORBIDDEN_URLS.items() for url in urls.split()),
+    *((url, says) for says, urls in FORBIDDEN_URLS.items() for url in words(urls)),
     *((url, "invisible") for url in INVISIBLE),
     ("https://example.com/" + "a" * LONGEST, "2,000 characters"),
     (f"https://{'a' * 64}.example.com/", "valid name"),
@@ -146,19 +153,20 @@ ALLOWED = {
 }
 
 # What a resolver might answer.
-FORBIDDEN_ADDRESSES = """
+FORBIDDEN_ADDRESSES = words("""
     127.0.0.1 0.0.0.0 10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.0 100.127.255.255
     100.100.100.200 192.0.0.8 192.0.2.1 198.18.0.1 198.19.255.255 198.51.100.9 203.0.113.9 192.88.99.1 224.0.0.1
     239.255.255.255 240.0.0.1 255.255.255.255 168.63.129.16 192.31.196.1 192.175.48.1 :: ::1 fe80::1 fe80::1%eth0
-    2606:4700::1%eth0 fc00::1 fd00:ec2::254 fec0::1 ff02::1 2001:db8::1 3fff::1 100::1 2001::1 2001:20::1 2002:808:808::1
-    64:ff9b::8.8.8.8 64:ff9b:1::1 ::ffff:127.0.0.1 ::ffff:8.8.8.8 ::8.8.8.8 ::ffff:0:8.8.8.8 2a00:1450::5efe:192.168.0.1
-    2a00:1450::200:5efe:127.0.0.1 5f00::1 2620:4f:8000::1 nonsense 127.1 0x7f.1 2130706433 localhost
-""".split()
-ALLOWED_ADDRESSES = """
+    2606:4700::1%eth0 fc00::1 fd00:ec2::254 fec0::1 ff02::1 2001:db8::1 3fff::1 100::1 2001::1 2001:20::1
+    2002:808:808::1 64:ff9b::8.8.8.8 64:ff9b:1::1 ::ffff:127.0.0.1 ::ffff:8.8.8.8 ::8.8.8.8 ::ffff:0:8.8.8.8
+    2a00:1450::5efe:192.168.0.1 2a00:1450::200:5efe:127.0.0.1 5f00::1 2620:4f:8000::1 nonsense 127.1 0x7f.1 2130706433
+    localhost
+""")
+ALLOWED_ADDRESSES = words("""
     1.1.1.1 8.8.8.8 100.63.255.255 100.128.0.0 172.15.255.255 172.32.0.0 192.167.255.255 192.169.0.0 198.17.255.255
     198.20.0.0 223.255.255.254 169.253.255.255 2606:4700:4700::1111 2a00:1450:4001::200e 2400:cb00::1
     2a00:1450::5efe:8.8.8.8
-""".split()
+""")
 
 
 @pytest.mark.parametrize(("url", "says"), FORBIDDEN)
