@@ -538,6 +538,16 @@ def test_a_worker_that_ends_cuts_its_callbacks_too() -> None:
     assert told[0].error is Fault.TIMEOUT
 
 
+def test_what_is_cut_before_it_was_sent_is_not_sent(authority: Authority) -> None:
+    def ends(name: str) -> Sequence[str]:
+        deadline.cut_running()
+        return ["127.0.0.1"]
+
+    with server(answers(OK), tls=authority.server(NAME)) as seen:
+        told = post(here(seen.port, tls=authority.client, resolve=ends), f"https://{NAME}:{seen.port}/")
+    assert (told.error, seen.requests) == (Fault.TIMEOUT, [])
+
+
 # -- Answers that are none ---------------------------------------------------------------------------------------------
 
 
