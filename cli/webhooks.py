@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli import moment
 from cli.output import Json, ago, console, count, document, say
-from mailer import bootstrap, clock
+from mailer import bootstrap, clock, masking
 from mailer.view import Piece
 
 _Since = Annotated[str | None, typer.Option("--since", help="like `2h`, or RFC 3339")]
@@ -21,7 +21,7 @@ def quarantined(
     *,
     since: _Since = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
-    raw: Annotated[bool, typer.Option("--raw", help="show them as they came, with their addresses")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="show them as they came, with addresses masked")] = False,
     json: Json = False,
 ) -> None:
     """List pieces of webhooks that were no events, the newest first, with the reason.
@@ -74,5 +74,5 @@ def _show(found: Sequence[Piece], *, raw: bool) -> None:
     now = clock.now()
     for p in found:
         shown = [ago(p.received_at, now), p.provider, p.webhook_id or "not kept", p.reason[:_REASON]]
-        table.add_row(*shown, *([p.raw] if raw else []))
+        table.add_row(*shown, *([masking.text(p.raw)] if raw else []))
     console().print(table)

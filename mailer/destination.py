@@ -193,14 +193,16 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    return (
+        any(address in net for net in _UNICAST)
+        and address.is_global
+        and not any(address in net for net in _SPECIAL)
+        and all(map(_is_global, _embedded(address)))
+    )
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     # Mapped, compatible and NAT64 forms lie outside 2000::/3; 6to4 and Teredo are special. That leaves ISATAP, whose
     # last 64 bits hold an IPv4 address behind 0:5efe or 200:5efe (RFC 5214 section 6.1).
-    number = int(address)
-    if (
-        address.version == 6
-        and number >> 32 & 0xFCFFFFFF == 0x5EFE
-        and not _is_global(IPv4Address(number & 0xFFFFFFFF))
-    ):
-        return False
-    unicast = any(address in net for net in _UNICAST)
-    return unicast and address.is_global and not any(address in net for net in _SPECIAL)
+    is_isatap = address.version == 6 and int(address) >> 32 & 0xFCFFFFFF == 0x5EFE
+    return [IPv4Address(int(address) & 0xFFFFFFFF)] if is_isatap else []

@@ -32,7 +32,16 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 def aside() -> None:
     """Send the lines of this process to stderr, for people: what a command prints is its answer alone."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 def configure(settings: Settings, *, process: str) -> None:

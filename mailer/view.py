@@ -121,7 +121,7 @@ class Piece:
 
     Attributes:
         webhook_id: what it can be read again with; None: of a time when that was not kept.
-        raw: the piece, shortened; may hold addresses.
+        raw: the piece, shortened; holds addresses, so it is shown masked.
     """
 
     id: str

@@ -64,7 +64,7 @@ class Receiver:
     def slow(self, request: BaseHTTPRequestHandler) -> None:
         """Answer, but not at once."""
         self.ended.wait(0.2)
-        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
     def trickle(self, request: BaseHTTPRequestHandler) -> None:
         """Answer a letter every now and then."""

@@ -82,3 +82,11 @@ def test_a_broker_that_is_not_rabbitmq_gets_no_arguments_it_does_not_know() -> N
     conf = Settings.load({"CELERY_BROKER_URL": "filesystem://", "MAILER_BROKER_DIR": "/x"}).celery()
     assert {q["queue_arguments"] for q in conf["task_queues"].values()} == {None}
     assert conf["broker_transport_options"]["data_folder_in"] == "/x/messages"
+
+
+def test_the_ports_of_callbacks_are_numbers() -> None:
+    assert Settings.load({}).callback_port_numbers == {443, 8443}
+    assert Settings.load({"MAILER_CALLBACK_PORTS": "443, 9443"}).callback_port_numbers == {443, 9443}
+    for wrong in ("https", "443,", "0", "65536", "-1"):
+        with pytest.raises(ConfigurationError, match="MAILER_CALLBACK_PORTS"):
+            _ = Settings.load({"MAILER_CALLBACK_PORTS": wrong}).callback_port_numbers
