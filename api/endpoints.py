@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import flask
 
-from api import auth, body, cursor, once, parameters, schemas, shown, state
+from api import announcing, auth, body, cursor, once, parameters, schemas, shown, state
 from api.errors import NotFound
 from api.operation import operation
-from mailer import log, request_id
-from mailer.client.task import announce
 from mailer.endpoint import Endpoint
 from mailer.endpoints import Endpoints, World
-from mailer.errors import BrokerUnavailable
 from mailer.ledger import Answer
 from mailer.problem import parsed
 from mailer.request import CallbackQuery, EndpointChange, EndpointRequest, ReplayRequest
@@ -27,8 +24,6 @@ from mailer.resource import (
     plain,
 )
 from mailer.settings import CALL_TASK
-
-_log = log.get(__name__)
 
 blueprint = flask.Blueprint("endpoints", __name__, url_prefix="/v1/endpoints")
 
@@ -78,7 +73,7 @@ def change(id: str) -> flask.Response:
     answer = _here().change(id, asked, _world(), check=_as_expected, render=_render)
     if answer is None:
         raise NotFound
-    _call(id)
+    announcing.soon(CALL_TASK, id=id)
     return shown.tagged(answer)
 
 
@@ -118,7 +113,7 @@ def rotate(id: str) -> flask.Response:
 def test(id: str) -> flask.Response:
     """Have a test event told to an endpoint."""
     answer = _here().test(_found(id), asked=once.asked(), render=_accepted)
-    _call(id)
+    announcing.soon(CALL_TASK, id=id)
     return once.answered(answer)
 
 
@@ -156,7 +151,7 @@ def replay(id: str, callback_id: str) -> flask.Response:
     answer = _here().replay(_found(id), callback_id, asked=once.asked(), render=_accepted)
     if answer is None:
         raise NotFound
-    _call(id)
+    announcing.soon(CALL_TASK, id=id)
     return once.answered(answer)
 
 
@@ -180,7 +175,7 @@ def replay_span(id: str) -> flask.Response:
         )
 
     answer = once.held(asked, again)
-    _call(id)
+    announcing.soon(CALL_TASK, id=id)
     return once.answered(answer)
 
 
@@ -215,12 +210,3 @@ def _secrets(endpoint: Endpoint) -> Answer:
 
 def _as_expected(endpoint: Endpoint) -> None:
     shown.require_match(lambda: _render(endpoint).body)
-
-
-def _call(id: str) -> None:
-    """Have an endpoint called now; the sweep does so soon if this does not work."""
-    rid = request_id.current() or request_id.clean(None)
-    try:
-        announce(state.current().send_email, CALL_TASK, request_id=rid, id=id)
-    except BrokerUnavailable as error:
-        _log.warning("broker.unavailable", error=str(error))

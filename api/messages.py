@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flask
 
-from api import accept, auth, body, once, schemas, shown, state
+from api import accept, announcing, auth, body, once, schemas, shown, state
 from api.errors import NotFound
 from api.operation import operation
 from mailer.intake import Change
@@ -13,6 +13,7 @@ from mailer.message import Message
 from mailer.problem import parsed
 from mailer.request import BulkRequest, ScheduleChange
 from mailer.resource import Accepted, AttemptList, BulkAnswer, Event, EventList, MessageState, Scope, plain
+from mailer.settings import TELL_TASK
 from mailer.story import tell
 from mailer.view import MessageView
 
@@ -101,6 +102,7 @@ def cancel(id: str) -> flask.Response:
     )
     if answer is None:
         raise NotFound
+    announcing.soon(TELL_TASK)
     return shown.tagged(answer)
 
 

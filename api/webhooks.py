@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import flask
 
-from api import state
+from api import announcing, state
 from api.errors import NotFound
 from api.operation import operation
-from mailer import log, request_id
-from mailer.client.task import announce
-from mailer.errors import BrokerUnavailable
 from mailer.resource import Health
 from mailer.settings import READ_TASK
-
-_log = log.get(__name__)
 
 # A batch of a thousand events is far below this.
 MAX_BODY = 5_000_000
@@ -37,15 +32,6 @@ def receive(provider: str) -> flask.Response:
     headers = {name.lower(): value for name, value in request.headers.items()}
     id = here.hearing.hear(provider, headers, request.get_data(cache=False))
     if id is not None:
-        _announce(id)
+        announcing.soon(READ_TASK, id=id)
     # Only 200 is a yes to Mailgun: after any other 2xx it comes again.
     return flask.jsonify(status="ok")
-
-
-def _announce(id: str) -> None:
-    rid = request_id.current() or request_id.clean(None)
-    try:
-        announce(state.current().send_email, READ_TASK, request_id=rid, id=id)
-    except BrokerUnavailable as error:
-        # It is stored; the sweep has it read.
-        _log.warning("broker.unavailable", error=str(error))

@@ -93,6 +93,8 @@ def _sandbox(place: Place) -> dict[str, str]:
         "SENDGRID_WEBHOOK_KEY": webhook_key.sendgrid_public(place.var / "sandbox"),
         "MAILGUN_WEBHOOK_KEY": webhook_key.mailgun(place.var / "sandbox"),
         "MAILER_SANDBOX_WEBHOOKS": place.api,
+        # For trying callbacks out: an application that listens on this machine.
+        "MAILER_CALLBACK_LOCALHOST": "1",
     }
 
 

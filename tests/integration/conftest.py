@@ -81,6 +81,7 @@ def environment(broker_url: str, database_url: str, sandbox: Sandbox, tmp_path: 
         "MAILER_BREAKER_SECONDS": "3",
         "MAILER_SWEEP_INTERVAL": "1",
         "MAILER_SWEEP_GRACE": "2",
+        "MAILER_CALLBACK_LOCALHOST": "1",
         "MAILER_SENDGRID_URL": sandbox.sendgrid,
         "MAILER_MAILGUN_URL": sandbox.mailgun,
         **PROVIDER_KEYS,
