@@ -8,7 +8,8 @@ import sys
 from deploy.local.postgres import PostgresCluster
 from mailer.store import Database, migrate
 from tests.chaos.system import System
-from tests.proofs import cancel, idempotency, listing
+from tests.proofs import cancel, events, idempotency, listing, telling
+from tests.receiver import receiver
 
 
 def _idempotency() -> bool:
@@ -48,7 +49,35 @@ def _listing(count: int = 2_000_000) -> bool:
     return not walk.missing and not walk.twice
 
 
-_PROOFS = {"idempotency": _idempotency, "cancel": _cancel, "listing": _listing}
+def _events(count: int = 100_000) -> bool:
+    cluster = PostgresCluster()
+    with telling.installation() as running, receiver() as endpoint:
+        try:
+            cluster.start()
+            cluster.create_database("ordered")
+            reference = Database(cluster.url("ordered"))
+            migrate.upgrade(reference)
+            done = events.storm(running, endpoint, reference, count=count)
+            reference.close()
+        finally:
+            cluster.remove()
+    print(
+        f"{done.posted:,} events in {done.webhooks:,} webhooks, {done.unique:,} of them different, {done.broken} malformed"
+    )
+    print(f"killed {done.kills}; {done.repeated} webhooks were posted again for that")
+    print(
+        f"stored {done.stored:,}, missing {done.missing}, quarantined {done.aside}; states {dict(done.states)},",
+        end=" ",
+    )
+    print(f"other than in an ordered run {len(done.wrong)}")
+    print(f"callbacks {done.callbacks:,}, repeated {done.repeats} (same id, same body), untold {done.untold},", end=" ")
+    print(f"not verified {done.forged}")
+    print(f"taken in in {done.seconds:.0f} s ({done.posted / done.seconds:.0f} events/s), all told after", end=" ")
+    print(f"{done.settled:.0f} s; webhook answered p50 {done.p50:.1f} ms, p99 {done.p99:.1f} ms")
+    return done.kept
+
+
+_PROOFS = {"idempotency": _idempotency, "cancel": _cancel, "listing": _listing, "events": _events}
 
 
 def main() -> int:
