@@ -61,9 +61,8 @@ def _events(count: int = 100_000) -> bool:
             reference.close()
         finally:
             cluster.remove()
-    print(
-        f"{done.posted:,} events in {done.webhooks:,} webhooks, {done.unique:,} of them different, {done.broken} malformed"
-    )
+    print(f"{done.posted:,} events in {done.webhooks:,} webhooks, {done.unique:,} of them different,", end=" ")
+    print(f"{done.broken} malformed")
     print(f"killed {done.kills}; {done.repeated} webhooks were posted again for that")
     print(
         f"stored {done.stored:,}, missing {done.missing}, quarantined {done.aside}; states {dict(done.states)},",

@@ -127,13 +127,13 @@ def _webhooks(everything: Told) -> list[tuple[str, Sequence[dict[str, Any]]]]:
 
 def _settled(database: Database) -> bool:
     """Tell whether nothing waits any more: webhooks, events without a number, callbacks."""
-    waits = (webhooks.c.processed_at.is_(None), sa.text("events.public AND events.position IS NULL"))
+    waiting = (
+        sa.select(webhooks.c.id).where(webhooks.c.processed_at.is_(None)),
+        sa.select(events.c.seq).where(events.c.public, events.c.position.is_(None)),
+        sa.select(callbacks.c.id).where(callbacks.c.status == "pending"),
+    )
     with database.read() as connection:
-        for table, where in zip((webhooks, events), waits, strict=True):
-            if connection.execute(sa.select(sa.func.count()).select_from(table).where(where)).scalar_one():
-                return False
-        pending = sa.select(sa.func.count()).select_from(callbacks).where(callbacks.c.status == "pending")
-        if not connection.execute(pending).scalar_one():
+        if all(connection.execute(query.limit(1)).first() is None for query in waiting):
             return True
     time.sleep(1)
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import threading
@@ -44,11 +45,15 @@ def installation(**environment: str) -> Iterator[Telling]:
             for worker in workers:
                 worker.start()
             for worker in workers:
-                worker.wait_ready(lambda worker=worker: "ready." in worker.log.read_text(errors="replace"), timeout=60)
+                worker.wait_ready(functools.partial(_is_ready, worker), timeout=60)
             yield Telling(system, signers, workers)
         finally:
             for worker in workers:
                 worker.stop()
+
+
+def _is_ready(worker: Process) -> bool:
+    return "ready." in worker.log.read_text(errors="replace")
 
 
 def _worker(system: System, name: str, queues: str) -> Process:
@@ -175,7 +180,7 @@ def _yes(claim: Claim) -> Result:
     return Result(attempt=done, move=Move(id=claim.id, input=EnvelopeInput.ACCEPT))
 
 
-_SENDGRID = {
+_SENDGRID: dict[str, dict[str, Any]] = {
     "accepted": {"event": "processed"},
     "deferred": {"event": "deferred", "response": "400 try again later"},
     "delivered": {"event": "delivered", "response": "250 OK"},
@@ -184,7 +189,7 @@ _SENDGRID = {
     "opened": {"event": "open"},
     "clicked": {"event": "click", "url": "https://shop.example.com/x"},
 }
-_MAILGUN = {
+_MAILGUN: dict[str, dict[str, Any]] = {
     "accepted": {"event": "accepted"},
     "deferred": {"event": "failed", "severity": "temporary", "delivery-status": {"code": 450, "message": "later"}},
     "delivered": {"event": "delivered", "delivery-status": {"code": 250, "message": "OK"}},
@@ -193,11 +198,16 @@ _MAILGUN = {
     "opened": {"event": "opened"},
     "clicked": {"event": "clicked", "url": "https://shop.example.com/x"},
 }
+_ARRIVED = ("accepted", "delivered")
 STORIES = (
-    ("accepted", "delivered", "opened", "opened", "clicked"), ("accepted", "deferred", "delivered", "opened", "clicked"),
-    ("accepted", "deferred", "deferred", "bounced"), ("accepted", "delivered", "opened", "complained"),
-    ("accepted", "delivered"), ("accepted", "bounced"), ("accepted", "deferred", "delivered", "opened", "opened", "clicked"),
-)  # fmt: skip
+    (*_ARRIVED, "opened", "opened", "clicked"),
+    ("accepted", "deferred", "delivered", "opened", "clicked"),
+    ("accepted", "deferred", "deferred", "bounced"),
+    (*_ARRIVED, "opened", "complained"),
+    _ARRIVED,
+    ("accepted", "bounced"),
+    ("accepted", "deferred", "delivered", "opened", "opened", "clicked"),
+)
 
 
 def story(s: Sent, rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
