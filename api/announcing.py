@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api import state
 from mailer import log, request_id
 from mailer.client.task import announce
@@ -10,7 +12,7 @@ from mailer.errors import BrokerUnavailable
 _log = log.get(__name__)
 
 
-def soon(task: str, **call: str) -> None:
+def soon(task: str, **call: Any) -> None:
     """Have a task run; what it is to do is stored already, so the sweep does it if this cannot be published."""
     rid = request_id.current() or request_id.clean(None)
     try:

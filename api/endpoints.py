@@ -73,7 +73,7 @@ def change(id: str) -> flask.Response:
     answer = _here().change(id, asked, _world(), check=_as_expected, render=_render)
     if answer is None:
         raise NotFound
-    announcing.soon(CALL_TASK, id=id)
+    announcing.soon(CALL_TASK, ids=[id])
     return shown.tagged(answer)
 
 
@@ -113,7 +113,7 @@ def rotate(id: str) -> flask.Response:
 def test(id: str) -> flask.Response:
     """Have a test event told to an endpoint."""
     answer = _here().test(_found(id), asked=once.asked(), render=_accepted)
-    announcing.soon(CALL_TASK, id=id)
+    announcing.soon(CALL_TASK, ids=[id])
     return once.answered(answer)
 
 
@@ -151,7 +151,7 @@ def replay(id: str, callback_id: str) -> flask.Response:
     answer = _here().replay(_found(id), callback_id, asked=once.asked(), render=_accepted)
     if answer is None:
         raise NotFound
-    announcing.soon(CALL_TASK, id=id)
+    announcing.soon(CALL_TASK, ids=[id])
     return once.answered(answer)
 
 
@@ -175,7 +175,7 @@ def replay_span(id: str) -> flask.Response:
         )
 
     answer = once.held(asked, again)
-    announcing.soon(CALL_TASK, id=id)
+    announcing.soon(CALL_TASK, ids=[id])
     return once.answered(answer)
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailer import callback, endpoint, ids, log
 from mailer.alarm import Alarm
-from mailer.callback import GIVE_UP_AFTER, Told
-from mailer.callback_http import CallbackTransport, Line
-from mailer.endpoint import IN_TROUBLE, Disabled, Endpoint
-from mailer.event import FeedType
-from mailer.ledger import Call, Called
-from mailer.resource import FeedEvent, plain
+from mailer.callback import GIVE_UP_AFTER
+from mailer.callback_http import CallbackTransport
+from mailer.endpoint import Endpoint
+from mailer.ledger import Called, Turn, Waiting
+from mailer.round import Answer, Round, made, webhook_id
 from mailer.store.caller import CallerStore
 
 _log = log.get(__name__)
@@ -33,10 +28,9 @@ class Pace:
 
     Attributes:
         calls: to one endpoint at the same time.
-        batch: calls of which the outcome is stored together; a killed worker makes so many again.
-        turn_seconds: how long an endpoint is called before others get the thread.
+        batch: to one endpoint in a turn; a killed worker makes so many again.
+        turn_seconds: no call of a turn begins later.
         lease_seconds: how long a turn is believed to go on.
-        slow_seconds: an endpoint whose calls take longer counts as one in trouble.
         troubled: how many endpoints in trouble are called at the same time by this process.
     """
 
@@ -44,7 +38,6 @@ class Pace:
     batch: int
     turn_seconds: float
     lease_seconds: float
-    slow_seconds: float = 2.0
     troubled: int
 
 
@@ -69,14 +62,13 @@ class Caller:
         self._uniform = uniform
         self._numbering = _Together()
         self._room = threading.BoundedSemaphore(pace.troubled)
-        self._slow: set[str] = set()
 
-    def publish(self) -> Sequence[str]:
+    def publish(self) -> set[Waiting]:
         """Number what is not in its feed yet; return the endpoints that are to be told.
 
         Several at once become one: whoever waits while others number is served by whoever goes next.
         """
-        waiting: set[str] = set()
+        waiting: set[Waiting] = set()
 
         def number() -> None:
             count = _BATCH
@@ -85,35 +77,23 @@ class Caller:
                 waiting.update(found)
 
         self._numbering.do(number)
-        return sorted(waiting)
+        return waiting
 
-    def call(self, id: str) -> float | None:
-        """Tell an endpoint what waits for it; return in how many seconds there is more, None if nothing waits.
+    def call(self, endpoints: Sequence[str]) -> dict[Waiting, float]:
+        """Tell endpoints what waits for them; return those that there is more for, and in how many seconds.
 
-        One at a time: who comes while another one calls it has nothing to do. What a killed worker was telling is told
-        again, under the same id.
+        Each endpoint is called by one at a time: who comes while another one calls it has nothing to do. What a killed
+        worker was telling is told again, under the same id. One in trouble is called only where it is the only one.
         """
-        turn_id, now = ids.new(), self._clock()
-        until = now + timedelta(seconds=self._pace.lease_seconds)
-        called = self._store.begin(id, turn_id=turn_id, until=until, now=now)
-        if called is None:
-            return None
-        troubled = called.failures > 0 or id in self._slow
-        if troubled and not self._room.acquire(blocking=False):
-            # Endpoints in trouble take long: only some threads are theirs.
-            self._store.end(id, turn_id=turn_id)
-            return 1.0
-        try:
-            rest_until = self._turn(called, turn_id, end=now + timedelta(seconds=self._pace.turn_seconds))
-        finally:
-            if troubled:
-                self._room.release()
-            next_at = self._store.end(id, turn_id=turn_id)
-        if next_at is None:
-            return None
-        return max((max(next_at, rest_until or next_at) - self._clock()).total_seconds(), 0.0)
+        alone = len(endpoints) == 1
+        now = self._clock()
+        turn = Turn(id=ids.new(), until=now + timedelta(seconds=self._pace.lease_seconds))
+        begun = self._store.begin(endpoints, turn, well=not alone, now=now)
+        if alone and begun and begun[0].in_trouble:
+            return self._with_patience(begun[0], turn)
+        return self._turn(begun, turn)
 
-    def overdue(self, *, older_than: float, limit: int) -> Sequence[str]:
+    def overdue(self, *, older_than: float, limit: int) -> set[Waiting]:
         """Return endpoints that should have been told something so many seconds ago."""
         now = self._clock()
         return self._store.overdue(before=now - timedelta(seconds=older_than), now=now, limit=limit)
@@ -122,66 +102,56 @@ class Caller:
         """Delete what is too old to be of use; return how many callbacks."""
         return self._store.forget(now=self._clock(), limit=limit)
 
-    def _turn(self, called: Endpoint, turn_id: str, *, end: datetime) -> datetime | None:
-        """Call an endpoint until nothing is due, its time is over or it is in trouble; until when it then rests."""
-        while True:
-            # One that fails is asked with one first.
-            limit = 1 if called.failures else self._pace.batch
-            due = self._store.due(called, limit=limit, now=self._clock())
-            answers = self._make(called, due, end=end)
-            now = self._clock()
-            found = self._store.record(
-                called.id,
-                [self._outcome(a, now=now) for a in answers],
-                turn_id=turn_id,
-                after=functools.partial(self._after, [a.told for a in answers], now),
-                now=now,
+    def _with_patience(self, called: Endpoint, turn: Turn) -> dict[Waiting, float]:
+        """Call one in trouble, which takes long: only some threads are for such."""
+        if not self._room.acquire(blocking=False):
+            self._store.record([called.id], [], turn=turn, after=lambda e: e, now=self._clock())
+            return {Waiting(called.id, alone=True): 1.0}
+        try:
+            return self._turn([called], turn)
+        finally:
+            self._room.release()
+
+    def _turn(self, begun: Sequence[Endpoint], turn: Turn) -> dict[Waiting, float]:
+        now = self._clock()
+        end = now + timedelta(seconds=self._pace.turn_seconds)
+        due = self._store.due(begun, limit=self._pace.batch, now=now)
+        rounds = [
+            Round(
+                e, due.get(e.id, ()), transport=self._transport, end=end, clock=self._clock,
+                # One that fails is asked with one first.
+                lanes=1 if e.failures else self._pace.calls,
             )
-            if found is None:
-                _log.warning("callback.turn_lost", endpoint_id=called.id)
-                return None
-            self._report(called, found, answers)
-            called = found
-            resting = found.rest_until is not None and found.rest_until > now
-            if len(due) < limit or len(answers) < len(due) or now >= end or resting or _is_off(found):
-                return found.rest_until
+            for e in begun
+        ]  # fmt: skip
+        again: dict[Waiting, float] = {}
+        for over in made(rounds):
+            again |= self._recorded(over, turn)
+        return again
 
-    def _make(self, called: Endpoint, due: Sequence[Call], *, end: datetime) -> list[_Answer]:
-        """Make calls, several at once, until it is time to stop or too many have failed; in the order of answers."""
-        left, answers, lock = list(reversed(due)), list[_Answer](), threading.Lock()
-        keys = called.signs_with(now=self._clock())
+    def _recorded(self, over: Sequence[Round], turn: Turn) -> dict[Waiting, float]:
+        """Write down what came of rounds, and let others call their endpoints; return when there is more to tell."""
+        now = self._clock()
+        told = {each.endpoint.id: each.answers for each in over}
 
-        def next_call() -> Call | None:
-            with lock:
-                failed = sum(not a.told.ok for a in answers)
-                return left.pop() if left and failed < IN_TROUBLE and self._clock() < end else None
+        def after(e: Endpoint) -> Endpoint:
+            pause = callback.pause(e.failures + 1, self._uniform)
+            return endpoint.after(e, [answer.told for answer in told[e.id]], now=now, pause=pause)
 
-        def lane() -> None:
-            with ExitStack() as open_lines:
-                lines: dict[str, Line] = {}
-                while (call := next_call()) is not None:
-                    if call.url not in lines:
-                        lines[call.url] = open_lines.enter_context(self._transport.line(call.url))
-                    at, body = self._clock(), _body(call)
-                    headers = callback.headers(keys, id=_webhook_id(call), at=at, body=body)
-                    told = lines[call.url].post(headers, body)
-                    with lock:
-                        answers.append(_Answer(call=call, at=at, told=told))
+        calls = [self._outcome(answer, now=now) for answers in told.values() for answer in answers]
+        ended = self._store.record(list(told), calls, turn=turn, after=after, now=now)
+        for each in over:
+            self._report(each.endpoint.id, each.answers)
+            if each.endpoint.id not in ended:
+                _log.warning("callback.turn_lost", endpoint_id=each.endpoint.id)
+        self._warn(each.endpoint for each in ended.values() if each.switched_off)
+        return {
+            Waiting(id, alone=each.endpoint.in_trouble): max((each.next_at - self._clock()).total_seconds(), 0.0)
+            for id, each in ended.items()
+            if each.next_at is not None
+        }
 
-        count = min(len(due), 1 if called.failures else self._pace.calls)
-        if count <= 1:
-            lane()
-            return answers
-        with ThreadPoolExecutor(count) as pool:
-            for done in [pool.submit(lane) for _ in range(count)]:
-                done.result()
-        return answers
-
-    def _after(self, answers: Sequence[Told], now: datetime, called: Endpoint) -> Endpoint:
-        pause = callback.pause(called.failures + 1, self._uniform)
-        return endpoint.after(called, answers, now=now, pause=pause)
-
-    def _outcome(self, answer: _Answer, *, now: datetime) -> Called:
+    def _outcome(self, answer: Answer, *, now: datetime) -> Called:
         call, told = answer.call, answer.told
         done = told.ok or now - call.since >= GIVE_UP_AFTER
         seconds = callback.pause(call.attempts + 1, self._uniform, asked=told.retry_after)
@@ -196,13 +166,13 @@ class Caller:
             next_at=None if done else now + timedelta(seconds=seconds),
         )
 
-    def _report(self, was: Endpoint, now: Endpoint, answers: Sequence[_Answer]) -> None:
+    def _report(self, id: str, answers: Iterable[Answer]) -> None:
         for a in answers:
             say = _log.info if a.told.ok else _log.warning
             say(
                 "callback",
-                endpoint_id=was.id,
-                event_id=_webhook_id(a.call),
+                endpoint_id=id,
+                event_id=webhook_id(a.call),
                 message_id=a.call.event.message_id if a.call.event else None,
                 request_id=a.call.event.request_id if a.call.event else None,
                 attempt=a.call.attempts + 1,
@@ -210,18 +180,10 @@ class Caller:
                 error=a.told.error,
                 duration_ms=a.told.duration_ms,
             )
-        if answers:
-            mean = sum(a.told.duration_ms for a in answers) / len(answers) / 1000
-            (self._slow.add if mean > self._pace.slow_seconds else self._slow.discard)(was.id)
-        if now.disabled_reason and not was.disabled_reason:
-            self._alarm("endpoint.disabled", endpoint_id=was.id, project_id=was.project_id, reason=now.disabled_reason)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    call: Call
-    at: datetime
-    told: Told
+    def _warn(self, switched_off: Iterable[Endpoint]) -> None:
+        for e in switched_off:
+            self._alarm("endpoint.disabled", endpoint_id=e.id, project_id=e.project_id, reason=e.disabled_reason)
 
 
 class _Together:
@@ -245,19 +207,3 @@ class _Together:
                 until = self._asked
             work()
             self._done = until
-
-
-def _webhook_id(call: Call) -> str:
-    return call.event.id if call.event else call.id
-
-
-def _body(call: Call) -> bytes:
-    event = call.event or FeedEvent(
-        id=call.id, sequence=None, type=FeedType.TEST, occurred_at=call.created_at, detail="a test that was asked for"
-    )
-    data = plain(event)
-    return json.dumps({"type": data["type"], "timestamp": data["occurred_at"], "data": data}).encode()
-
-
-def _is_off(endpoint: Endpoint) -> bool:
-    return endpoint.disabled_reason not in (None, Disabled.FAILING)

@@ -14,6 +14,11 @@ from mailer.event import FeedType
 # So many calls at once that all fail, and it is the endpoint that is in trouble, not one event.
 IN_TROUBLE = 3
 
+# An endpoint whose answers take longer is called by itself: others would wait for it.
+_SLOW_MS = 2_000
+# How exactly it is known when it last took something: nobody writes at every call.
+_KNOWN_TO = timedelta(minutes=1)
+
 # How long the secret before the newest still signs.
 ROTATION = timedelta(days=1)
 
@@ -49,6 +54,8 @@ class Endpoint:
         keys: the newest first.
         failures: how many times in a row it took nothing, since `failing_since`.
         rest_until: it is left alone until then.
+        slow: its answers take long.
+        succeeded_at: when it last took something, to the minute.
     """
 
     id: str
@@ -65,7 +72,13 @@ class Endpoint:
     failures: int = 0
     failing_since: datetime | None = None
     rest_until: datetime | None = None
+    slow: bool = False
     succeeded_at: datetime | None = None
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether whoever calls it may have to wait."""
+        return self.failures > 0 or self.slow
 
     def signs_with(self, *, now: datetime) -> list[Secret]:
         """Return the secrets that hold, the newest first."""
@@ -125,7 +138,9 @@ def after(endpoint: Endpoint, answers: Collection[Told], *, now: datetime, pause
     if any(answer.gone for answer in answers):
         return endpoint.disabled(Disabled.GONE, now=now)
     if any(answer.ok for answer in answers):
-        return replace(endpoint.enabled_by_hand(), succeeded_at=now)
+        known = endpoint.succeeded_at is not None and now - endpoint.succeeded_at < _KNOWN_TO
+        slow = sum(answer.duration_ms for answer in answers) / len(answers) > _SLOW_MS
+        return replace(endpoint.enabled_by_hand(), slow=slow, succeeded_at=endpoint.succeeded_at if known else now)
     if not answers:
         return endpoint
     troubled = endpoint.failures > 0 or len(answers) >= IN_TROUBLE

@@ -27,7 +27,7 @@ SEND_TASK = "tasks.send_email"
 SWEEP_TASK = "tasks.sweep"
 READ_TASK = "tasks.read_webhook"
 TELL_TASK = "tasks.publish_events"
-CALL_TASK = "tasks.call_endpoint"
+CALL_TASK = "tasks.call_endpoints"
 
 _ROUTES = {
     SWEEP_TASK: SWEEP_QUEUE,

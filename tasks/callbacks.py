@@ -1,4 +1,4 @@
-"""`tasks.publish_events` and `tasks.call_endpoint`: applications are told what became of their mails."""
+"""`tasks.publish_events` and `tasks.call_endpoints`: applications are told what became of their mails."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from mailer import bootstrap, log, request_id
 from mailer.client.task import announce
 from mailer.errors import BrokerUnavailable, StoreUnavailable
+from mailer.ledger import Waiting
 from mailer.settings import CALL_TASK, TELL_TASK
 from tasks.app import app
 
@@ -16,6 +17,8 @@ _log = log.get(__name__)
 
 # What waits longer is left to the sweep, which looks more often than that.
 _SOON = 60.0
+# Endpoints that one task calls, if they are well.
+_TOGETHER = 25
 # Seconds between two announcements of this process that there is something to number.
 _RARELY = 0.5
 
@@ -30,29 +33,34 @@ def publish_events() -> None:
 
 
 @app.task(name=CALL_TASK)
-def call_endpoint(id: str) -> float | None:
-    """Tell an endpoint what waits for it; seconds until there is more. The sweep finds one that nobody calls."""
+def call_endpoints(ids: list[str]) -> int:
+    """Tell endpoints what waits for them; for how many there is more. The sweep finds those that nobody calls."""
     try:
-        again = bootstrap.caller().call(id)
+        again = bootstrap.caller().call(ids)
     except StoreUnavailable as error:
-        _log.warning("store.unavailable", endpoint_id=id, error=str(error))
-        return None
-    if again is not None and again <= _SOON:
-        wake([id], countdown=again)
-    return again
+        _log.warning("store.unavailable", endpoints=len(ids), error=str(error))
+        return len(ids)
+    wake(waiting for waiting, seconds in again.items() if seconds == 0)
+    for waiting, seconds in again.items():
+        if 0 < seconds <= _SOON:
+            wake([waiting], countdown=seconds)
+    return len(again)
 
 
 def publish() -> None:
-    """Number what has happened, and wake a caller for each endpoint that waits for it. Raises StoreUnavailable."""
+    """Number what has happened, and have the endpoints called that wait for it. Raises StoreUnavailable."""
     wake(bootstrap.caller().publish())
 
 
-def wake(endpoints: Iterable[str], *, countdown: float = 0) -> None:
-    """Publish that these are to be called; what the broker does not take is the sweep's."""
+def wake(endpoints: Iterable[Waiting], *, countdown: float = 0) -> None:
+    """Publish that these are to be called, many of them together; what the broker does not take is the sweep's."""
+    found = sorted(endpoints)
+    well = [waiting.endpoint_id for waiting in found if not waiting.alone]
+    groups = [well[start : start + _TOGETHER] for start in range(0, len(well), _TOGETHER)]
     rid = request_id.current() or request_id.clean(None)
     try:
-        for id in endpoints:
-            announce(call_endpoint, CALL_TASK, request_id=rid, countdown=countdown, id=id)
+        for group in (*groups, *([waiting.endpoint_id] for waiting in found if waiting.alone)):
+            announce(call_endpoints, CALL_TASK, request_id=rid, countdown=countdown, ids=group)
     except BrokerUnavailable as error:
         _log.warning("broker.unavailable", error=str(error))
 

@@ -66,6 +66,11 @@ class Receiver:
         self.ended.wait(0.2)
         request.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
+    def very_slow(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer, but late."""
+        self.ended.wait(2.2)
+        self.slow(request)
+
     def trickle(self, request: BaseHTTPRequestHandler) -> None:
         """Answer a letter every now and then."""
         request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

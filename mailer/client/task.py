@@ -123,7 +123,7 @@ def wake(task: SendEmail, id: str, *, lane: Lane, request_id: str) -> None:
     task.apply_async(kwargs=call, task_id=id, headers={"x-request-id": request_id})
 
 
-def announce(task: SendEmail, name: str, *, request_id: str, countdown: float = 0, **call: str) -> None:
+def announce(task: SendEmail, name: str, *, request_id: str, countdown: float = 0, **call: Any) -> None:
     """Publish that another task is to be run; `BrokerUnavailable` costs latency, the sweep repeats it.
 
     Args:

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection, Row
 from mailer import ids
 from mailer.endpoint import Endpoint, place
 from mailer.event import FeedType
-from mailer.ledger import Call, Called
-from mailer.resource import CallbackAttempt, CallbackState
+from mailer.ledger import Call, Called, Waiting
+from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import endpoint, feed
 from mailer.store.tables import callback_attempts, callbacks, endpoints, events
 from mailer.view import Place
@@ -27,7 +27,7 @@ HELD = timedelta(days=7)
 
 def enqueue(
     connection: Connection, project_id: str, told: Sequence[Row[Any]], *, test: bool, now: datetime
-) -> set[str]:
+) -> set[Waiting]:
     """Let every endpoint that wants them wait for events (`seq`, `type`, `callback_url`); return those endpoints.
 
     One that was switched off by hand, or is gone, waits for nothing: it may have them told again once it is back.
@@ -36,7 +36,8 @@ def enqueue(
     rows = [row for e in wanting for event in told if (row := _row(e, event, now=now)) is not None]
     if rows:
         connection.execute(sa.insert(callbacks), rows)
-    return {row["endpoint_id"] for row in rows}
+    told_of = {row["endpoint_id"] for row in rows}
+    return {Waiting(e.id, alone=e.in_trouble) for e in wanting if e.id in told_of}
 
 
 def _waits(e: Endpoint) -> bool:
@@ -65,25 +66,43 @@ def test(connection: Connection, e: Endpoint, *, now: datetime) -> str:
     return str(row["id"])
 
 
-def due(connection: Connection, e: Endpoint, *, limit: int, now: datetime) -> list[Call]:
-    """Return what an endpoint is to be told now, the longest waiting first."""
+def due(connection: Connection, called: Sequence[Endpoint], *, limit: int, now: datetime) -> dict[str, list[Call]]:
+    """Return what endpoints are to be told now, the longest waiting first; to one that fails, one thing."""
+    urls = {e.id: e.url for e in called}
+    some = connection.execute(_waiting(list(urls), limit=2 * limit, now=now)).all()
+    if len(some) == 2 * limit and len(called) > 1:
+        # There is a lot for some; that must not keep the others waiting.
+        some = [row for id in urls for row in connection.execute(_waiting([id], limit=limit, now=now)).all()]
+    found: dict[str, list[Row[Any]]] = {}
+    for row in some:
+        found.setdefault(row.endpoint_id, []).append(row)
+    chosen = [row for e in called for row in found.get(e.id, [])[: 1 if e.failures else limit]]
+    told = _told(connection, [row.event_seq for row in chosen if row.event_seq is not None])
+    calls: dict[str, list[Call]] = {}
+    for row in chosen:
+        calls.setdefault(row.endpoint_id, []).append(
+            Call(
+                id=row.id, endpoint_id=row.endpoint_id, url=row.url or urls[row.endpoint_id],
+                event=told.get(row.event_seq), attempts=row.attempts, since=row.since, created_at=row.created_at,
+            )
+        )  # fmt: skip
+    return calls
+
+
+def _waiting(endpoint_ids: Sequence[str], *, limit: int, now: datetime) -> sa.Select[Any]:
     c = callbacks.c
-    first = (
-        sa.select(c.id, c.event_seq, c.url, c.attempts, c.since, c.created_at)
-        .where(c.endpoint_id == e.id, sa.text("callbacks.status = 'pending'"), c.next_at <= now)
+    return (
+        sa.select(c.id, c.endpoint_id, c.event_seq, c.url, c.attempts, c.since, c.created_at)
+        .where(c.endpoint_id.in_(endpoint_ids), sa.text("callbacks.status = 'pending'"), c.next_at <= now)
         .order_by(c.next_at, c.event_seq)
         .limit(limit)
     )
-    waiting = connection.execute(first).all()
-    seqs = [row.event_seq for row in waiting if row.event_seq is not None]
-    told = {row.seq: feed.event(row) for row in connection.execute(feed.shown().where(events.c.seq.in_(seqs)))}
-    return [
-        Call(
-            id=row.id, url=row.url or e.url, event=told.get(row.event_seq), attempts=row.attempts, since=row.since,
-            created_at=row.created_at,
-        )
-        for row in waiting
-    ]  # fmt: skip
+
+
+def _told(connection: Connection, seqs: Sequence[int]) -> dict[int, FeedEvent]:
+    if not seqs:
+        return {}
+    return {row.seq: feed.event(row) for row in connection.execute(feed.shown().where(events.c.seq.in_(seqs)))}
 
 
 def record(connection: Connection, calls: Sequence[Called]) -> None:
@@ -118,13 +137,13 @@ def _status(called: Called) -> str:
     return FAILED if called.next_at is None else PENDING
 
 
-def next_at(connection: Connection, endpoint_id: str) -> datetime | None:
-    """Return when the next callback of an endpoint is due."""
-    query = sa.select(sa.func.min(callbacks.c.next_at)).where(
-        callbacks.c.endpoint_id == endpoint_id, sa.text("callbacks.status = 'pending'")
+def next_at(connection: Connection, endpoint_ids: Sequence[str]) -> dict[str, datetime]:
+    """Return when the next callback of endpoints is due, of those that something waits for."""
+    c = callbacks.c
+    query = sa.select(c.endpoint_id, sa.func.min(c.next_at, type_=c.next_at.type).label("at")).where(
+        c.endpoint_id.in_(endpoint_ids), sa.text("callbacks.status = 'pending'")
     )
-    found: datetime | None = connection.execute(query).scalar_one()
-    return found
+    return {row.endpoint_id: row.at for row in connection.execute(query.group_by(c.endpoint_id))}
 
 
 def log(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from mailer.endpoint import Endpoint
+from sqlalchemy.engine import Connection
+
+from mailer.endpoint import Disabled, Endpoint
 from mailer.event import FeedType
-from mailer.ledger import Answer, Call, Called, Once
+from mailer.ledger import Answer, Call, Called, Ended, Once, Turn, Waiting
 from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import answer, callback, endpoint, feed
 from mailer.store.database import Database
@@ -20,7 +23,7 @@ class CallerStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def number(self, *, limit: int, now: datetime) -> tuple[int, set[str]]:
+    def number(self, *, limit: int, now: datetime) -> tuple[int, set[Waiting]]:
         """Give events their places in their feeds; how many there were, and the endpoints that wait for them."""
         with self.database.write() as connection:
             return feed.number(connection, limit=limit, now=now)
@@ -37,50 +40,52 @@ class CallerStore:
         with self.database.read() as connection:
             return feed.last(connection, project_id, test=test)
 
-    def begin(self, id: str, *, turn_id: str, until: datetime, now: datetime) -> Endpoint | None:
-        """Return an endpoint that nobody else calls until then; None if it is not to be called now."""
+    def begin(self, ids: Sequence[str], turn: Turn, *, well: bool, now: datetime) -> list[Endpoint]:
+        """Return those of these endpoints that nobody else calls until the turn is over; with `well`, if they are."""
         with self.database.write() as connection:
-            return endpoint.take_turn(connection, id, turn_id=turn_id, until=until, now=now)
+            return endpoint.take_turns(connection, ids, turn, well=well, now=now)
 
-    def due(self, called: Endpoint, *, limit: int, now: datetime) -> list[Call]:
-        """Return what an endpoint is to be told now."""
+    def due(self, called: Sequence[Endpoint], *, limit: int, now: datetime) -> dict[str, list[Call]]:
+        """Return what endpoints are to be told now, at most so much each."""
+        if not called:
+            return {}
         with self.database.read() as connection:
             return callback.due(connection, called, limit=limit, now=now)
 
     def record(
         self,
-        id: str,
+        ids: Sequence[str],
         calls: Sequence[Called],
         *,
-        turn_id: str,
+        turn: Turn,
         after: Callable[[Endpoint], Endpoint],
         now: datetime,
-    ) -> Endpoint | None:
-        """Write down what came of a turn's calls, and what follows for the endpoint; None if the turn was over."""
-        with self.database.write() as connection:
-            was = endpoint.hold_turn(connection, id, turn_id=turn_id)
-            if was is None:
-                return None
-            callback.record(connection, calls)
-            found = after(was)
-            if found != was:
-                endpoint.save(connection, found)
-            if found.disabled_reason and not was.disabled_reason:
-                why = f"endpoint {id} is not called any more: {found.disabled_reason}"
-                feed.announce(
-                    connection, was.project_id, FeedType.ENDPOINT_DISABLED, test=was.test, detail=why, now=now
-                )
-            return found
+    ) -> dict[str, Ended]:
+        """Write down what came of calls, what follows for their endpoints, and that the turn at these is over.
 
-    def end(self, id: str, *, turn_id: str) -> datetime | None:
-        """Let others call an endpoint; return when its next callback is due, None if none waits."""
+        Returns:
+            Those whose turn it still was: of the others, nothing follows, and the same is told again.
+        """
         with self.database.write() as connection:
-            endpoint.end_turn(connection, id, turn_id=turn_id)
-        # Not in the same transaction: what comes meanwhile is either seen here, or its bringer sees the turn ended.
-        with self.database.read() as connection:
-            return callback.next_at(connection, id)
+            held = endpoint.hold_turns(connection, ids, turn)
+            mine = [e.id for e in held]
+            callback.record(connection, [c for c in calls if c.call.endpoint_id in mine])
+            ended = {was.id: self._follow(connection, was, after(was), now=now) for was in held}
+            endpoint.end_turns(connection, mine)
+            # What comes meanwhile is either seen here, or its bringer waits for us and sees the turn ended.
+            waits = callback.next_at(connection, mine)
+            return {id: replace(each, next_at=_later(waits.get(id), each.endpoint)) for id, each in ended.items()}
 
-    def overdue(self, *, before: datetime, now: datetime, limit: int) -> list[str]:
+    def _follow(self, connection: Connection, was: Endpoint, found: Endpoint, *, now: datetime) -> Ended:
+        if found != was:
+            endpoint.save(connection, found)
+        switched_off = found.disabled_reason is not None and was.disabled_reason is None
+        if switched_off:
+            why = f"endpoint {was.id} is not called any more: {found.disabled_reason}"
+            feed.announce(connection, was.project_id, FeedType.ENDPOINT_DISABLED, test=was.test, detail=why, now=now)
+        return Ended(endpoint=found, switched_off=switched_off, next_at=None)
+
+    def overdue(self, *, before: datetime, now: datetime, limit: int) -> set[Waiting]:
         """Return endpoints that something is due for since before a time, and that nobody calls."""
         with self.database.read() as connection:
             return endpoint.due(connection, before=before, now=now, limit=limit)
@@ -222,3 +227,10 @@ class CallerStore:
                 return answer.once(self.database, connection, asked, do)
         except LookupError:
             return None
+
+
+def _later(next_at: datetime | None, e: Endpoint) -> datetime | None:
+    """Return when an endpoint may be told what waits for it; None: never, or nothing does."""
+    if next_at is None or e.disabled_reason not in {None, Disabled.FAILING}:
+        return None
+    return max(next_at, e.rest_until or next_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection, Row
 from mailer.callback import Secret
 from mailer.endpoint import Disabled, Endpoint, Key
 from mailer.event import FeedType
+from mailer.ledger import Turn, Waiting
 from mailer.store.tables import callbacks, endpoints
 
 # Endpoints of one project and world.
@@ -56,33 +58,42 @@ def deleted(connection: Connection) -> list[str]:
     return list(connection.execute(query.limit(10)).scalars())
 
 
-def take_turn(connection: Connection, id: str, *, turn_id: str, until: datetime, now: datetime) -> Endpoint | None:
-    """Return an endpoint that from now on is called by nobody else; None if it is not to be called now."""
-    statement = sa.update(endpoints).where(endpoints.c.id == id, _callable(now))
-    taken = statement.values(turn_id=turn_id, turn_until=until).returning(endpoints)
-    row = connection.execute(taken).one_or_none()
-    return None if row is None else _endpoint(row)
+def take_turns(connection: Connection, ids: Sequence[str], turn: Turn, *, well: bool, now: datetime) -> list[Endpoint]:
+    """Return those of these endpoints that from now on are called by nobody else.
+
+    Args:
+        well: only those that are not in trouble.
+    """
+    where = (endpoints.c.id.in_(ids), _callable(now), *((_well(),) if well else ()))
+    free = sa.select(endpoints.c.id).where(*where).order_by(endpoints.c.id)
+    # In one order: two turns must not wait for each other.
+    mine = connection.execute(free.with_for_update(key_share=True)).scalars().all()
+    statement = sa.update(endpoints).where(endpoints.c.id.in_(mine))
+    taken = statement.values(turn_id=turn.id, turn_until=turn.until).returning(endpoints)
+    return [_endpoint(row) for row in connection.execute(taken)] if mine else []
 
 
-def hold_turn(connection: Connection, id: str, *, turn_id: str) -> Endpoint | None:
-    """Return the endpoint as it is by now, locked, if this turn is still the one; None: it took too long."""
-    mine = (endpoints.c.id == id, endpoints.c.turn_id == turn_id)
-    query = sa.select(endpoints).where(*mine, _there())
-    row = connection.execute(query.with_for_update(key_share=True)).one_or_none()
-    return None if row is None else _endpoint(row)
+def hold_turns(connection: Connection, ids: Sequence[str], turn: Turn) -> list[Endpoint]:
+    """Return those of these endpoints, as they are by now and locked, whose turn is still this one."""
+    query = sa.select(endpoints).where(endpoints.c.id.in_(ids), endpoints.c.turn_id == turn.id, _there())
+    rows = connection.execute(query.order_by(endpoints.c.id).with_for_update(key_share=True))
+    return [_endpoint(row) for row in rows]
 
 
-def end_turn(connection: Connection, id: str, *, turn_id: str) -> None:
-    """Let others call it."""
-    mine = (endpoints.c.id == id, endpoints.c.turn_id == turn_id)
-    connection.execute(sa.update(endpoints).where(*mine).values(turn_id=None, turn_until=None))
+def end_turns(connection: Connection, ids: Sequence[str]) -> None:
+    """Let others call these."""
+    connection.execute(sa.update(endpoints).where(endpoints.c.id.in_(ids)).values(turn_id=None, turn_until=None))
 
 
-def due(connection: Connection, *, before: datetime, now: datetime, limit: int) -> list[str]:
+def due(connection: Connection, *, before: datetime, now: datetime, limit: int) -> set[Waiting]:
     """Return endpoints that something is due for since before a time, and that nobody calls."""
     late = sa.exists().where(callbacks.c.endpoint_id == endpoints.c.id, _pending(), callbacks.c.next_at <= before)
-    query = sa.select(endpoints.c.id).where(_callable(now), late).limit(limit)
-    return list(connection.execute(query).scalars())
+    query = sa.select(endpoints.c.id, _well().label("well")).where(_callable(now), late).limit(limit)
+    return {Waiting(row.id, alone=not row.well) for row in connection.execute(query)}
+
+
+def _well() -> sa.ColumnElement[bool]:
+    return sa.and_(endpoints.c.failures == 0, endpoints.c.slow.is_(False))
 
 
 def _callable(now: datetime) -> sa.ColumnElement[bool]:
@@ -112,7 +123,7 @@ def _changeable(e: Endpoint) -> dict[str, Any]:
         "url": e.url, "description": e.description, "types": sorted(e.types), "per_message": e.per_message,
         "secrets": [_wire(key) for key in e.keys], "disabled_at": e.disabled_at,
         "disabled_reason": e.disabled_reason.value if e.disabled_reason else None, "failures": e.failures,
-        "failing_since": e.failing_since, "rest_until": e.rest_until, "succeeded_at": e.succeeded_at,
+        "slow": e.slow, "failing_since": e.failing_since, "rest_until": e.rest_until, "succeeded_at": e.succeeded_at,
     }  # fmt: skip
 
 
@@ -135,5 +146,5 @@ def _endpoint(row: Row[Any]) -> Endpoint:
         types=frozenset(map(FeedType, row.types)), per_message=row.per_message,
         keys=tuple(map(_key, row.secrets)), created_at=row.created_at, disabled_at=row.disabled_at,
         disabled_reason=Disabled(row.disabled_reason) if row.disabled_reason else None, failures=row.failures,
-        failing_since=row.failing_since, rest_until=row.rest_until, succeeded_at=row.succeeded_at,
+        failing_since=row.failing_since, slow=row.slow, rest_until=row.rest_until, succeeded_at=row.succeeded_at,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, Row
 
 from mailer import ids
 from mailer.event import OURS, FeedType
+from mailer.ledger import Waiting
 from mailer.resource import FeedEvent
 from mailer.store import callback
 from mailer.store.tables import contents, envelopes, events, feeds, messages
@@ -63,7 +64,7 @@ def _own(project_id: str, type: FeedType, *, test: bool, detail: str, now: datet
     }  # fmt: skip
 
 
-def number(connection: Connection, *, limit: int, now: datetime) -> tuple[int, set[str]]:
+def number(connection: Connection, *, limit: int, now: datetime) -> tuple[int, set[Waiting]]:
     """Give up to `limit` events their places in their feeds, and let every endpoint wait for those it wants.
 
     Returns:
@@ -80,7 +81,7 @@ def number(connection: Connection, *, limit: int, now: datetime) -> tuple[int, s
         .limit(limit)
     )
     rows: Sequence[Row[Any]] = connection.execute(untold).all()  # type: ignore[assignment]
-    waiting: set[str] = set()
+    waiting: set[Waiting] = set()
     for (project_id, test), found in groupby(sorted(rows, key=_owner), key=_owner):
         new: list[Row[Any]] = list(found)
         last = _reserve(connection, project_id, len(new), test=test)

@@ -424,6 +424,8 @@ endpoints = Table(
     Column("failures", Integer, nullable=False),
     Column("failing_since", Moment),
     Column("rest_until", Moment),
+    # Its answers take long.
+    Column("slow", Boolean, nullable=False),
     Column("succeeded_at", Moment),
     # Who calls it at the moment, one at a time, and until when that is believed.
     _id("turn_id"),

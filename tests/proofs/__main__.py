@@ -8,7 +8,7 @@ import sys
 from deploy.local.postgres import PostgresCluster
 from mailer.store import Database, migrate
 from tests.chaos.system import System
-from tests.proofs import cancel, events, idempotency, listing, telling
+from tests.proofs import cancel, events, idempotency, listing, neighbours, telling
 from tests.receiver import receiver
 
 
@@ -76,7 +76,26 @@ def _events(count: int = 100_000) -> bool:
     return done.kept
 
 
-_PROOFS = {"idempotency": _idempotency, "cancel": _cancel, "listing": _listing, "events": _events}
+def _neighbours(seconds: float = 60.0) -> bool:
+    with telling.installation() as running, receiver() as endpoints:
+        done = neighbours.street(running, endpoints, seconds=seconds)
+    print(f"{neighbours.GOOD} endpoints that answer, 3 that hang, trickle and answer 500; {neighbours.RATE} events/s")
+    for phase in done.phases:
+        print(f"{phase.name:<17} {phase.events:6,} events, those of the good ones came after", end=" ")
+        print(f"p50 {phase.milliseconds(0.5):.0f} ms, p99 {phase.milliseconds(0.99):.0f} ms,", end=" ")
+        print(f"at most {phase.milliseconds(1):.0f} ms")
+    print(f"of the good ones never came {done.good_missing}; {done.waited} of the bad ones waited,", end=" ")
+    print(f"and did not come once they were well {done.missing}")
+    return not done.good_missing and not done.missing
+
+
+_PROOFS = {
+    "idempotency": _idempotency,
+    "cancel": _cancel,
+    "listing": _listing,
+    "events": _events,
+    "neighbours": _neighbours,
+}
 
 
 def main() -> int:

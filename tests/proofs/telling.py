@@ -223,15 +223,18 @@ def _event(s: Sent, kind: str, at: float) -> dict[str, Any]:
             **_SENDGRID[kind], **ours, "email": s.recipient, "timestamp": int(at), "sg_event_id": ids.new(),
             "sg_message_id": "m.filter",
         }  # fmt: skip
-    return {
+    told: dict[str, Any] = {
         **_MAILGUN[kind], "user-variables": ours, "recipient": s.recipient, "timestamp": at, "id": ids.new(),
         "message": {"headers": {"message-id": f"{s.id}@x"}},
     }  # fmt: skip
+    return told
 
 
 def malformed(provider: str, rng: random.Random) -> dict[str, Any]:
     """Return what is no event."""
-    broken = rng.choice([{"timestamp": "soon"}, {"event": ""}, {"email": 7, "recipient": 7}, {"timestamp": -1}])
+    broken: dict[str, Any] = rng.choice(
+        [{"timestamp": "soon"}, {"event": ""}, {"email": 7, "recipient": 7}, {"timestamp": -1}]
+    )
     return {"event": "delivered", "timestamp": int(time.time()), "id": ids.new(), "sg_event_id": ids.new(), **broken}
 
 

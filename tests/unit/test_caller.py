@@ -19,7 +19,7 @@ from mailer.callback_http import CallbackTransport
 from mailer.caller import Caller, Pace
 from mailer.endpoint import Endpoint, Key
 from mailer.event import FeedType
-from mailer.ledger import Answer
+from mailer.ledger import Answer, Turn, Waiting
 from mailer.resource import CallbackState
 from mailer.store import Database, Store
 from mailer.store.caller import CallerStore
@@ -71,15 +71,19 @@ class Shop:
             for type in types:
                 feed.occur(connection, self.work.id, type, ["bob@example.com"], now=self.now())
 
-    def call(self, caller: Caller | None = None) -> list[float | None]:
+    def call(self, caller: Caller | None = None) -> dict[Waiting, float]:
         """Do what workers do: number, then call whoever waits."""
         working = caller or self.caller
-        return [working.call(id) for id in working.publish()]
+        waiting = working.publish()
+        again = working.call([w.endpoint_id for w in waiting if not w.alone])
+        for w in waiting:
+            again |= working.call([w.endpoint_id]) if w.alone else {}
+        return again
 
     def again(self, endpoint: Endpoint, *, after: timedelta = timedelta()) -> float | None:
-        """Call one endpoint later."""
+        """Call one endpoint later; in how many seconds there is more."""
         self.ahead += after
-        return self.caller.call(endpoint.id)
+        return next(iter(self.caller.call([endpoint.id]).values()), None)
 
     def log(self, endpoint: Endpoint) -> list[CallbackState]:
         """Return what an endpoint was told and is to be told, the oldest first."""
@@ -134,8 +138,9 @@ def test_an_application_can_verify_what_it_is_told_with_the_official_library(sho
 def test_many_events_reach_every_endpoint_once(shop: Shop) -> None:
     endpoints = [shop.endpoint(f"/{number}") for number in range(3)]
     shop.happen(*[FeedType.FAILED] * 70)
-    while any(again is not None for again in shop.call()):
-        pass
+    again = shop.call()
+    while again:
+        again = shop.caller.call([waiting.endpoint_id for waiting in again])
     for number, e in enumerate(endpoints):
         got = shop.receiver.at(f"/{number}")
         assert sorted(each.json["data"]["sequence"] for each in got) == list(range(1, 71))
@@ -146,7 +151,7 @@ def test_what_is_not_taken_is_told_again_under_the_same_id_until_it_is(lite: Sho
     e = lite.endpoint()
     lite.receiver.answers["/hooks"] = 500
     lite.happen(FeedType.FAILED)
-    [again] = lite.call()
+    [again] = lite.call().values()
     assert again == pytest.approx(5, abs=1)
     assert lite.again(e) is not None, "it is not due yet"
     assert len(lite.receiver.got) == 1
@@ -193,8 +198,9 @@ def test_an_endpoint_that_fails_for_a_day_is_switched_off_with_notice_and_probed
     lite.again(e, after=timedelta(minutes=2))
     assert len(lite.receiver.at("/hooks")) == before + 1, "one probe an hour"
     lite.receiver.answers["/hooks"] = 200
-    lite.again(e, after=timedelta(minutes=61))
+    assert lite.again(e, after=timedelta(minutes=61)) == 0, "there is more"
     assert lite.known(e).disabled_reason is None
+    lite.again(e)
     # Those of before are given up; what came while it was off is told now.
     assert "expired" in [got.json["type"] for got in lite.receiver.at("/hooks")][before + 1 :]
     assert lite.known(other).failures == 0
@@ -231,7 +237,7 @@ def test_one_turn_at_a_time_so_many_workers_make_no_second_call(shop: Shop) -> N
     shop.happen(*[FeedType.FAILED] * 8)
     shop.caller.publish()
     workers = [shop.worker() for _ in range(6)]
-    threads = [threading.Thread(target=worker.call, args=(e.id,)) for worker in workers]
+    threads = [threading.Thread(target=worker.call, args=([e.id],)) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -244,11 +250,11 @@ def test_what_a_killed_worker_was_telling_is_told_again_under_the_same_id(lite: 
     lite.happen(FeedType.FAILED)
     lite.caller.publish()
     now = lite.now()
-    assert lite.store.begin(e.id, turn_id=ids.new(), until=now + timedelta(seconds=30), now=now) is not None
+    assert lite.store.begin([e.id], Turn(id=ids.new(), until=now + timedelta(seconds=30)), well=True, now=now) == [e]
     assert lite.again(e) is None, "somebody is at it"
-    assert lite.caller.overdue(older_than=0, limit=10) == []
+    assert lite.caller.overdue(older_than=0, limit=10) == set()
     lite.ahead += timedelta(seconds=31)
-    assert lite.caller.overdue(older_than=0, limit=10) == [e.id]
+    assert lite.caller.overdue(older_than=0, limit=10) == {Waiting(e.id, alone=False)}
     lite.again(e)
     assert len(lite.receiver.got) == 1
 
@@ -258,11 +264,57 @@ def test_a_turn_that_took_too_long_writes_nothing_over_the_next_one(lite: Shop) 
     lite.happen(FeedType.FAILED)
     lite.caller.publish()
     now = lite.now()
-    old = ids.new()
-    lite.store.begin(e.id, turn_id=old, until=now, now=now)
+    old = Turn(id=ids.new(), until=now)
+    lite.store.begin([e.id], old, well=True, now=now)
     lite.again(e)
-    assert lite.store.record(e.id, [], turn_id=old, after=lambda found: replace(found, failures=9), now=now) is None
+    assert lite.store.record([e.id], [], turn=old, after=lambda found: replace(found, failures=9), now=now) == {}
     assert lite.known(e).failures == 0
+
+
+def test_endpoints_that_are_called_together_do_not_wait_for_one_that_hangs(shop: Shop) -> None:
+    caller = shop.worker(timeout=3)
+    good = [shop.endpoint(f"/good/{number}") for number in range(5)]
+    shop.endpoint("/hangs")
+    shop.receiver.answers["/hangs"] = shop.receiver.hang
+    shop.happen(FeedType.FAILED)
+    together = threading.Thread(target=shop.call, args=(caller,))
+    begun = time.monotonic()
+    together.start()
+    shop.receiver.wait(6)
+    while any(line.status == "pending" for e in good for line in shop.log(e)):
+        assert time.monotonic() - begun < 2, "their turn is over, and the next event can be told"
+    assert together.is_alive()
+    shop.happen(FeedType.EXPIRED)
+    shop.call()
+    assert all(len(shop.receiver.at(f"/good/{number}")) == 2 for number in range(5))
+    together.join()
+
+
+def test_an_endpoint_that_is_slow_is_called_by_itself_until_it_is_not(lite: Shop) -> None:
+    caller = lite.worker(timeout=5)
+    e = lite.endpoint()
+    lite.receiver.answers["/hooks"] = lite.receiver.very_slow
+    lite.happen(FeedType.FAILED)
+    lite.call(caller)
+    assert lite.known(e).slow
+    lite.happen(FeedType.FAILED)
+    assert caller.publish() == {Waiting(e.id, alone=True)}
+    lite.receiver.answers["/hooks"] = 200
+    caller.call([e.id])
+    assert not lite.known(e).slow
+
+
+def test_one_with_a_long_backlog_does_not_keep_those_with_it_waiting(shop: Shop) -> None:
+    many, few = (
+        shop.endpoint("/many", types=frozenset({FeedType.FAILED})),
+        shop.endpoint("/few", types=frozenset({FeedType.EXPIRED})),
+    )
+    shop.happen(*[FeedType.FAILED] * 100)
+    shop.happen(FeedType.EXPIRED)
+    shop.call()
+    assert len(shop.receiver.at("/few")) == 1
+    assert len(shop.receiver.at("/many")) == 20, "a turn's worth"
+    assert (len(shop.log(few)), len(shop.log(many))) == (1, 100)
 
 
 def test_endpoints_in_trouble_take_only_their_share_of_the_threads(lite: Shop) -> None:
@@ -275,12 +327,11 @@ def test_endpoints_in_trouble_take_only_their_share_of_the_threads(lite: Shop) -
     for number in range(3):
         lite.receiver.answers[f"/slow/{number}"] = lite.receiver.hang
     lite.ahead += timedelta(seconds=10)
-    threads = [threading.Thread(target=caller.call, args=(e.id,)) for e in slow]
+    threads = [threading.Thread(target=caller.call, args=([e.id],)) for e in slow]
     begun = time.monotonic()
-    answers: list[float | None] = []
     threads[0].start()
     lite.receiver.wait(4)
-    answers += [caller.call(e.id) for e in slow[1:]]
+    answers = [again for e in slow[1:] for again in caller.call([e.id]).values()]
     assert answers == [1.0, 1.0], "they come back when there is room"
     assert time.monotonic() - begun < 5
     lite.receiver.ended.set()

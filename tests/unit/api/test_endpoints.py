@@ -58,7 +58,7 @@ def work(client: FlaskClient) -> None:
     """Do what the workers do."""
     bootstrap.caller().publish()
     for each in said(get(client, PATH))["endpoints"]:
-        bootstrap.caller().call(each["id"])
+        bootstrap.caller().call([each["id"]])
 
 
 def callbacks(client: FlaskClient, id: str, **query: Any) -> list[dict[str, Any]]:

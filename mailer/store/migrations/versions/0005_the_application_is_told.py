@@ -79,6 +79,7 @@ def _endpoints() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("failing_since", _TIME, nullable=True),
         sa.Column("rest_until", _TIME, nullable=True),
+        sa.Column("slow", sa.Boolean(), nullable=False),
         sa.Column("succeeded_at", _TIME, nullable=True),
         sa.Column("turn_id", sa.Uuid(as_uuid=False), nullable=True),
         sa.Column("turn_until", _TIME, nullable=True),
