@@ -36,7 +36,7 @@ from mailer.store.intake import IntakeStore
 
 # Callbacks of which the outcome is stored together, and seconds that an endpoint is called before others are.
 _CALLBACK_BATCH = 40
-_CALLBACK_TURN = 20.0
+_CALLBACK_TURN = 10.0
 # The whole of a question to a provider what became of a mail.
 INQUIRY_SECONDS = 5.0
 
@@ -97,7 +97,7 @@ def caller() -> Caller:
             batch=_CALLBACK_BATCH,
             turn_seconds=_CALLBACK_TURN,
             # The last call of a turn begins within it, and its outcome is to be stored.
-            lease_seconds=_CALLBACK_TURN + seconds + 30,
+            lease_seconds=_CALLBACK_TURN + seconds + 15,
             troubled=max(1, mine.concurrency // 4),
         ),
         alarm=alarm.raise_alarm,

@@ -20,12 +20,13 @@ from deploy.local.port import free_port, wait_until
 from deploy.place import ROOT
 
 DEADLINE = 100
-PROGRAMS = ["web", "worker", "bulk", "events", "beat", "flower", "sandbox", "rabbitmq", "epmd"]
+PROGRAMS = ["web", "worker", "bulk", "events", "callbacks", "beat", "flower", "sandbox", "rabbitmq", "epmd"]
 COMMAND = {
     "web": "gunicorn -c deploy/gunicorn.conf.py",
     "worker": "--hostname transactional@",
     "bulk": "--hostname bulk@",
     "events": "--hostname events@",
+    "callbacks": "--hostname callbacks@",
     "beat": "tasks beat",
     "flower": "tasks flower",
     "sandbox": "-m sandbox",
@@ -274,6 +275,7 @@ def test_flower_sees_all_workers_after_all_that(system: MakeRun) -> None:
     def seen() -> bool:
         return sorted(name.partition("@")[0] for name, up in requests.get(url, timeout=10).json().items() if up) == [
             "bulk",
+            "callbacks",
             "events",
             "transactional",
         ]

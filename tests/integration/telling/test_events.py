@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pytest_celery import CeleryTestSetup
 
 from mailer import Mailer
-from sandbox import webhook_key
 from sandbox.process import Process as Sandbox
 from tests.factories import fields
-from tests.integration.conftest import PROVIDER_KEYS, copies
-
-MAILGUN_KEY = "key-webhooks-of-this-test"
+from tests.integration.conftest import copies
 
 ENDS = {
     "bob@example.com": "delivered",
@@ -27,21 +22,6 @@ ENDS = {
     "drop@example.com": "rejected",
     "full@example.com": "deferred",
 }
-
-
-@pytest.fixture
-def sandbox(tmp_path: Path, api_port: int) -> Iterator[Sandbox]:
-    """Give a sandbox that sends its webhooks to the API of this test."""
-    telling = {"MAILER_SANDBOX_WEBHOOKS": f"http://127.0.0.1:{api_port}", "MAILGUN_WEBHOOK_KEY": MAILGUN_KEY}
-    with Sandbox(tmp_path / "provider", environment={**PROVIDER_KEYS, **telling}) as running:
-        yield running
-
-
-@pytest.fixture
-def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Give the system's environment with the keys of both providers' webhooks."""
-    public = webhook_key.sendgrid_public(tmp_path / "provider" / "sandbox")
-    return {**environment, "SENDGRID_WEBHOOK_KEY": public, "MAILGUN_WEBHOOK_KEY": MAILGUN_KEY}
 
 
 def ends(api: Mailer, sent: dict[str, str], *, seconds: float) -> dict[str, str]:
