@@ -7,6 +7,7 @@ import time
 import pytest
 from pytest_celery import CeleryTestSetup
 
+from deploy.local.port import wait_until
 from mailer import Mailer
 from sandbox.process import Process as Sandbox
 from tests.factories import fields
@@ -43,3 +44,29 @@ def test_each_recipient_ends_as_its_provider_tells(
     sent = {to: api.send(**fields(to=to)) for to in ENDS}
     assert ends(api, sent, seconds=30) == ENDS
     assert {copy for id in sent.values() for copy in copies(sandbox, id)} == {provider}
+
+
+def test_an_unknown_that_was_delivered_after_all_is_sent_once_under_wait_and_told_of_under_failover(
+    api: Mailer, celery_setup: CeleryTestSetup, sandbox: Sandbox
+) -> None:
+    # SendGrid takes both, and nobody hears its answer; what it tells of them comes only after Mailgun has sent one.
+    sandbox.disturb(hold=True)
+    sandbox.fail("sendgrid", mode="reset", times=2)
+    waits = api.send(**fields(on_unknown="wait"))
+    fails_over = api.send(**fields(on_unknown="failover"))
+    assert wait_until(
+        lambda: api.get(fails_over).status == "accepted" and api.get(waits).status == "unknown", timeout=30
+    )
+    sandbox.disturb()
+    assert wait_until(
+        lambda: (
+            api.get(waits).recipients[0].status == "delivered"
+            and "duplicate_delivered" in [event.type for event in api.events(fails_over)]
+        ),
+        timeout=30,
+        interval=0.3,
+    )
+    assert [(a.provider, a.outcome) for a in api.get(waits).attempts] == [("sendgrid", "accepted")]
+    assert copies(sandbox, waits) == ["sendgrid"]
+    assert copies(sandbox, fails_over) == ["sendgrid", "mailgun"]
+    assert api.get(fails_over).possible_duplicate
