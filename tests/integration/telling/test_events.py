@@ -57,8 +57,6 @@ def test_an_unknown_that_was_delivered_after_all_is_sent_once_under_wait_and_tol
     assert wait_until(
         lambda: api.get(fails_over).status == "accepted" and api.get(waits).status == "unknown", timeout=30
     )
-        lambda: api.get(fails_over).status == "accepted" and api.get(waits).status == "unknown", timeout=30
-    )
     sandbox.disturb()
     assert wait_until(
         lambda: (
