@@ -12,11 +12,16 @@ from mailer.ledger import Attempt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryView:
-    """The state of a message for one recipient."""
+    """The state of a message for one recipient.
+
+    Attributes:
+        reason: of one that is suppressed: why.
+    """
 
     email: str
     role: Role
     status: DeliveryStatus
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,8 @@ class MessageView:
     next_attempt_at: datetime | None
     reason: str | None
     possible_duplicates: int
+    stream: str
+    ignore_suppressions: bool
     tags: tuple[str, ...]
     metadata: Mapping[str, str]
     recipients: tuple[DeliveryView, ...]
