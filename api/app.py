@@ -18,6 +18,7 @@ from api import (
     operation,
     path,
     problems,
+    suppressions,
     webhooks,
 )
 from api.gate import Gate
@@ -30,8 +31,8 @@ from mailer.errors import ConfigurationError
 from mailer.settings import Settings
 
 _BLUEPRINTS = (
-    *(health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint, webhooks.blueprint),
-    *(openapi.blueprint, docs.blueprint, problems.blueprint),
+    *(health.blueprint, messages.blueprint, listing.blueprint, suppressions.blueprint, keys.blueprint),
+    *(webhooks.blueprint, openapi.blueprint, docs.blueprint, problems.blueprint),
 )
 
 
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         intake=bootstrap.intake(),
         hearing=bootstrap.hearing(),
         keyring=bootstrap.keyring(),
+        blocklist=bootstrap.blocklist(),
         send_email=send_email,
         waker=Waker(send_email),
         limiter=Limiter(settings),

@@ -6,20 +6,33 @@ import base64
 import hashlib
 import json
 from datetime import UTC, datetime
+from typing import Protocol
 
 from mailer import ids
 from mailer.errors import Invalid, Problem
-from mailer.request import MessageQuery
-from mailer.view import MessageLine, Place
+from mailer.request import PageQuery
+from mailer.view import Place
 
 
-def write(last: MessageLine, query: MessageQuery) -> str:
-    """Return the cursor of the page after this message."""
+class Placed(Protocol):
+    """Something in a list: what comes next is what is older."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def created_at(self) -> datetime:
+        """Since when it is there."""
+
+
+def write(last: Placed, query: PageQuery) -> str:
+    """Return the cursor of the page after this."""
     text = json.dumps([last.created_at.isoformat(), last.id, _list(query)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(query: MessageQuery) -> Place | None:
+def read(query: PageQuery) -> Place | None:
     """Return where the page begins; None: at the newest.
 
     Raises:
@@ -40,7 +53,7 @@ def read(query: MessageQuery) -> Place | None:
     return place
 
 
-def _list(query: MessageQuery) -> str:
+def _list(query: PageQuery) -> str:
     """Return what tells one list from another."""
     conditions = query.model_dump_json(exclude={"cursor", "limit"})
     return hashlib.sha256(conditions.encode()).hexdigest()[:16]

@@ -9,6 +9,7 @@ import flask
 from api.gate import Gate
 from api.limiter import Limiter
 from api.waker import Waker
+from mailer.blocklist import Blocklist
 from mailer.client.task import SendEmail
 from mailer.hearing import Hearing
 from mailer.intake import Intake
@@ -26,6 +27,7 @@ class State:
     intake: Intake
     hearing: Hearing
     keyring: Keyring
+    blocklist: Blocklist
     send_email: SendEmail
     waker: Waker
     limiter: Limiter

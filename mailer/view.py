@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.ledger import Attempt
+from mailer.suppression import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class MessageLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place in a list of messages: after this one, which is older than those before it."""
+    """A place in a list: after this one, which is older than those before it."""
 
     created_at: datetime
     id: str
@@ -104,6 +105,26 @@ class Selection:
     metadata_value: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    after: Place | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressionSelection:
+    """Which suppressions a list shows, the newest first; every condition that is given holds.
+
+    Attributes:
+        email, domain: in lower case.
+        stream: exactly; empty: those that hold in every stream.
+        after: the last one of the page before.
+    """
+
+    project_id: str
+    test: bool = False
+    email: str | None = None
+    domain: str | None = None
+    reason: Reason | None = None
+    stream: str | None = None
     after: Place | None = None
     limit: int = 50
 

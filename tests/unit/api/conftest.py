@@ -25,7 +25,7 @@ KEY = {"Authorization": "Bearer the-key"}
 
 _PARTS = (
     *(bootstrap.settings, bootstrap.store, bootstrap.service),
-    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing),
+    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing, bootstrap.blocklist),
 )
 
 
