@@ -20,8 +20,6 @@ from mailer.view import SuppressionSelection
 
 blueprint = flask.Blueprint("suppressions", __name__, url_prefix="/v1")
 
-_EVERY_ONE_AT = "*@"
-
 
 @blueprint.get("/suppressions")
 @operation(scope=Scope.READ, query=SuppressionQuery, answers={200: SuppressionPage}, problems=("too-broad",))
@@ -31,11 +29,8 @@ def listed() -> flask.Response:
     A walk from page to page sees every one that was there all the time once.
     """
     query = paging.query(SuppressionQuery)
-    email, domain = (query.email or "").lower(), None
-    if email.startswith(_EVERY_ONE_AT):
-        email, domain = "", email.removeprefix(_EVERY_ONE_AT)
-    wanted = SuppressionSelection(
-        **auth.world(), email=email or None, domain=domain, reason=query.reason, stream=query.stream,
+    wanted = SuppressionSelection.matching(
+        query.email, **auth.world(), reason=query.reason, stream=query.stream,
         # One more, to see whether there is another page.
         after=cursor.read(query), limit=query.limit + 1,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.ledger import Attempt
@@ -127,6 +128,13 @@ class SuppressionSelection:
     stream: str | None = None
     after: Place | None = None
     limit: int = 50
+
+    @classmethod
+    def matching(cls, text: str | None, **conditions: Any) -> SuppressionSelection:
+        """Return those of an address, or of a whole domain where it is written as `*@example.com`; None: any."""
+        found = (text or "").lower()
+        domain = found.removeprefix("*@") if found.startswith("*@") else None
+        return cls(email=None if domain is not None else found or None, domain=domain, **conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

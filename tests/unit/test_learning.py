@@ -29,7 +29,8 @@ def sent(world: World, **fields: Any) -> str:
 
 def soft(world: World, id: str, **changed: Any) -> Event:
     """Return a temporary bounce."""
-    return event(world, id, T.BOUNCED, **{"permanent": False, "bounce_class": BounceClass.MAILBOX_FULL} | changed)
+    values: dict[str, Any] = {"permanent": False, "bounce_class": BounceClass.MAILBOX_FULL}
+    return event(world, id, T.BOUNCED, **values | changed)
 
 
 def bars(world: World, **wanted: Any) -> list[tuple[str, str, str]]:
@@ -89,7 +90,7 @@ def test_one_that_has_arrived_between_begins_the_count_anew_however_they_are_tol
     world: World, order: tuple[int, ...]
 ) -> None:
     mails = [sent(world) for _ in range(3)]
-    at = [{"occurred_at": world.now + timedelta(minutes=n)} for n in range(3)]
+    at: list[dict[str, Any]] = [{"occurred_at": world.now + timedelta(minutes=n)} for n in range(3)]
     told = [
         soft(world, mails[0], **at[0]),
         event(world, mails[1], T.DELIVERED, **at[1]),

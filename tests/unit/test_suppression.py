@@ -42,7 +42,9 @@ def test_a_suppression_keeps_exactly_these_messages_back(bar: tuple[Reason, str]
 
 
 def event(type: EventType, **changed: Any) -> Event:
-    values = {"permanent": True, "bounce_class": BounceClass.UNKNOWN_USER} if type is EventType.BOUNCED else {}
+    values: dict[str, Any] = {}
+    if type is EventType.BOUNCED:
+        values = {"permanent": True, "bounce_class": BounceClass.UNKNOWN_USER}
     return Event(
         type=type, provider="p", provider_event_id="1", occurred_at=NOW, raw_type="x", **values | changed
     )  # fmt: skip

@@ -108,7 +108,12 @@ def test_a_message_of_which_nobody_is_left_is_accepted_and_has_ended(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[str] = []
-    monkeypatch.setattr("api.waker.Waker.wake", lambda _, id, **__: woken.append(id) or True)
+
+    def wake(_: object, id: str, **__: object) -> bool:
+        woken.append(id)
+        return True
+
+    monkeypatch.setattr("api.waker.Waker.wake", wake)
     add(client)
     headers = {**KEY, "Idempotency-Key": "order-1"}
     answer, again = post(client, headers=headers), post(client, headers=headers)

@@ -112,9 +112,12 @@ def test_lifting_has_the_providers_forget_it_too_but_not_what_only_tests_knew(st
 def test_a_walk_sees_all_of_one_moment_once(store: Store) -> None:
     many = [suppressing.suppression(f"n{n}@{'x' if n % 3 else 'y'}.example") for n in range(2_500)]
     counted: list[int] = []
-    BlocklistStore(store.database).add_many(
-        [*many, *many[:10]], asked=None, render=lambda new: counted.append(new) or suppressing.YES
-    )
+
+    def render(new: int) -> Answer:
+        counted.append(new)
+        return suppressing.YES
+
+    BlocklistStore(store.database).add_many([*many, *many[:10]], asked=None, render=render)
     assert counted == [2_500]
     seen: list[str] = []
     place: Place | None = None
