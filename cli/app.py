@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from cli import keys, projects
+from cli import keys, projects, suppressions
 from cli.doctor import doctor
 from cli.drill import drill
 from cli.migrate import migrate
@@ -52,8 +52,13 @@ for command in (doctor, trace, stuck, replay, drill, send, migrate, topology):
 _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "keys": {"create": keys.create, "list": keys.listed, "revoke": keys.revoke},
     "projects": {"create": projects.create, "change": projects.change, "list": projects.listed},
+    "suppressions": {"list": suppressions.listed, "add": suppressions.add, "remove": suppressions.remove},
 }
-_HELP = {"keys": "Who may use the HTTP API.", "projects": "Who owns messages, keys and settings."}
+_HELP = {
+    "keys": "Who may use the HTTP API.",
+    "projects": "Who owns messages, keys and settings.",
+    "suppressions": "Whom nobody mails.",
+}
 for name, verbs in _GROUPS.items():
     group = typer.Typer(no_args_is_help=True)
     for verb, said in verbs.items():

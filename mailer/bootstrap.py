@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mailer import alarm, clock
+from mailer.blocklist import Blocklist
 from mailer.callback_http import CallbackTransport
 from mailer.caller import Caller, Pace
 from mailer.client.task import publisher
@@ -29,6 +30,7 @@ from mailer.service import Defaults, Service
 from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
+from mailer.store.blocklist import BlocklistStore
 from mailer.store.caller import CallerStore
 from mailer.store.desk import Records
 from mailer.store.hearing import HearingStore
@@ -81,7 +83,8 @@ def intake() -> Intake:
 def hearing() -> Hearing:
     """Return what listens to the providers in this process."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
-    return Hearing(store=HearingStore(store().database), providers=registry.load(), alarm=alarm.raise_alarm, clock=now)
+    stored = HearingStore(store().database, soft_bounces=settings().soft_bounces)
+    return Hearing(store=stored, providers=registry.load(), alarm=alarm.raise_alarm, clock=now)
 
 
 @cache
@@ -127,6 +130,13 @@ def keyring() -> Keyring:
     """Return the API keys; they need no provider."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
     return Keyring(store=IntakeStore(store().database), clock=now)
+
+
+@cache
+def blocklist() -> Blocklist:
+    """Return whom nobody mails; it needs no provider."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Blocklist(store=BlocklistStore(store().database), clock=now)
 
 
 def build(settings: Settings, store: Store) -> Service:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mailer import breaker, call, ids, log, report, routing, step
+from mailer import breaker, call, ids, log, report, routing, step, suppression
 from mailer.alarm import Alarm
 from mailer.delivery import EnvelopeInput, EnvelopeStatus
 from mailer.inquiry import Inquirer
@@ -61,8 +61,8 @@ class Courier:
 
         Safe to call at any time, any number of times, at once: the claim decides who calls.
         """
-        # Somebody else may move it, or take the probe, between reading and claiming: then look again.
-        for _ in range(3):
+        # Somebody else may move it, take the probe, or suppress a recipient between reading and claiming: look again.
+        for _ in range(4):
             work = self.store.load([id]).get(id)
             if work is None:
                 self.alarm("envelope.missing", envelope_id=id)
@@ -110,11 +110,21 @@ class Courier:
         """Call the next provider of the route, or wait until one may be called; or end it, if its time is over."""
         if now >= work.expires_at:
             return self._settle(work, self.policy.over(work, unknowns=work.unknowns), now=now)
+        if work.barred:
+            self._leave_out(work, now=now)
+            return None
+        if reason := suppression.end(r.role for r in work.recipients):
+            return self._settle(work, self.policy.nobody(work, reason=reason), now=now)
         work = self._routed(work)
         tried = [history(a) for a in work.attempts]
         resting = work.next_attempt_at is not None
         what = routing.next_step(work.route, tried, breaker.closed_until(work), resting=resting, now=now)
         return self._pause(work, what, now=now) if isinstance(what, Pause) else self._call(work, what, now=now)
+
+    def _leave_out(self, work: Work, *, now: datetime) -> None:
+        """Write down who is not to be mailed any more; what then is to be done is seen on looking again."""
+        if self.store.suppress(work.id, work.barred, seen=len(work.attempts), now=now):
+            _log.info("recipients.suppressed", envelope_id=work.id, count=len(work.barred))
 
     def _routed(self, work: Work) -> Work:
         """Return the work with its route, chosen now if this is the first attempt, less providers that are off."""
@@ -159,6 +169,9 @@ class Courier:
             seen=len(work.attempts),
             attempt=attempt,
             probes=breaker.concerning(work, attempt.provider),
+            test=work.test,
+            emails=tuple(r.address.key for r in work.recipients),
+            bars=suppression.in_the_way(work.message),
         )
         return work.id in self.store.claim([claim], now=now + _SKEW)
 

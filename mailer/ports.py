@@ -11,7 +11,7 @@ from mailer.address import Address
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane, Role
 from mailer.event import Event, Quarantined
-from mailer.ledger import Claim, DeadCall, Due, Move, Overdue, Recipient, Result, Submission, Sweep, Work
+from mailer.ledger import Barred, Claim, DeadCall, Due, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
 from mailer.view import MessageView
 
@@ -246,6 +246,10 @@ class Store(Protocol):
 
     def claim(self, claims: Sequence[Claim], *, now: datetime) -> set[str]:
         """Move from queued to sending; return the ids that are ours."""
+        ...
+
+    def suppress(self, id: str, barred: Sequence[Barred], *, seen: int, now: datetime) -> bool:
+        """Let recipients be suppressed; tell whether the envelope was still as it was seen."""
         ...
 
     def record(self, results: Sequence[Result], *, now: datetime) -> dict[str, EnvelopeInput]:

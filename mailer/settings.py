@@ -100,6 +100,8 @@ class Settings:
     # How long a message without `expires_at` is tried.
     deadline_transactional: float = _setting("MAILER_DEADLINE_TRANSACTIONAL", 86_400.0)
     deadline_bulk: float = _setting("MAILER_DEADLINE_BULK", 259_200.0)
+    # After so many mails in a row that bounced temporarily an address counts as bad; 0: never.
+    soft_bounces: int = _setting("MAILER_SOFT_BOUNCES", 5)
     sweep_interval: float = _setting("MAILER_SWEEP_INTERVAL", 10.0, least=0.1)
     sweep_batch: int = _setting("MAILER_SWEEP_BATCH", 500, least=1)
     # How long past its time a wake-up counts as lost and the sweep repeats it.

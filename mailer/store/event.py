@@ -16,7 +16,7 @@ from mailer.delivery import EnvelopeInput
 from mailer.event import OURS, Event, EventType, FeedType, Quarantined, state
 from mailer.ledger import Move, Result
 from mailer.outcome import Outcome
-from mailer.store import envelope, feed
+from mailer.store import envelope, feed, learning
 from mailer.store.database import Database
 from mailer.store.message import attempts_of
 from mailer.store.notes import write
@@ -27,19 +27,28 @@ from mailer.view import Told
 _OPEN = frozenset({Outcome.UNKNOWN, Outcome.STARTED})
 
 
-def take(database: Database, connection: Connection, told: Sequence[Event], *, now: datetime) -> list[str]:
-    """Store events that are not stored yet, and what follows; return the envelopes that an event has ended."""
+def take(
+    database: Database, connection: Connection, told: Sequence[Event], *, soft_bounces: int, now: datetime
+) -> list[str]:
+    """Store events that are not stored yet, and what follows; return the envelopes that an event has ended.
+
+    Args:
+        soft_bounces: after so many mails that bounced temporarily an address counts as bad; 0: never.
+    """
     accepted: list[str] = []
+    new: list[Event] = []
     # In one order everywhere: two webhooks must not wait for each other.
     for event in sorted(told, key=lambda e: (e.envelope_id or "", e.occurred_at)):
         owner = _owner(connection, event)
         if not _insert(database, connection, event, owner, now=now) or owner is None:
             continue
+        new.append(event)
         _move_recipient(connection, event, now=now)
         if _prove(database, connection, event, now=now):
             accepted.append(owner.id)
         if event.type is EventType.DELIVERED:
             _note_duplicate(database, connection, event, owner, now=now)
+    learning.learn(database, connection, new, most=soft_bounces, now=now)
     return accepted
 
 

@@ -68,5 +68,5 @@ def forget() -> None:
     """Let the next command read its environment anew."""
     if bootstrap.store.cache_info().currsize:
         bootstrap.store().database.close()
-    for made in (bootstrap.settings, bootstrap.store, bootstrap.desk, bootstrap.keyring):
+    for made in (bootstrap.settings, bootstrap.store, bootstrap.desk, bootstrap.keyring, bootstrap.blocklist):
         made.cache_clear()
