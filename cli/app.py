@@ -18,6 +18,7 @@ from cli.doctor import doctor
 from cli.drill import drill
 from cli.migrate import migrate
 from cli.output import document
+from cli.reconcile import reconcile
 from cli.replay import replay
 from cli.send import send
 from cli.stuck import stuck
@@ -46,7 +47,7 @@ def _clear(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (doctor, trace, stuck, replay, drill, send, migrate, topology):
+for command in (doctor, trace, stuck, replay, reconcile, drill, send, migrate, topology):
     app.command()(_clear(command))
 
 _GROUPS: dict[str, dict[str, Callable[..., None]]] = {

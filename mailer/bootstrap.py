@@ -20,10 +20,14 @@ from mailer.http import HttpTransport
 from mailer.inquiry import Inquirer
 from mailer.intake import Intake
 from mailer.keyring import Keyring
+from mailer.pace import Pace as Evenly
 from mailer.policy import Policy
 from mailer.ports import Provider
 from mailer.providers import registry
+from mailer.reader import Reader
+from mailer.reconciler import Reconciler
 from mailer.recorder import Recorder
+from mailer.remover import Remover
 from mailer.retry import Backoff
 from mailer.routing import Routing
 from mailer.service import Defaults, Service
@@ -35,12 +39,17 @@ from mailer.store.caller import CallerStore
 from mailer.store.desk import Records
 from mailer.store.hearing import HearingStore
 from mailer.store.intake import IntakeStore
+from mailer.store.reconciler import ReconcilerStore
 
 # Callbacks of which the outcome is stored together, and seconds that an endpoint is called before others are.
 _CALLBACK_BATCH = 40
 _CALLBACK_TURN = 20.0
 # The whole of a question to a provider what became of a mail.
 INQUIRY_SECONDS = 5.0
+# A page of what is read back: hundreds of events, each with what it knows of its mail.
+_PAGE_BYTES = 16 * 1024 * 1024
+# Seconds until a removal that failed is tried again: the ceiling of the first pause, and of every one.
+_REMOVAL_PAUSES = Backoff(30, 3_600)
 
 
 @cache
@@ -107,6 +116,43 @@ def caller() -> Caller:
         clock=now,
         uniform=random.uniform,
     )
+
+
+@cache
+def reconciler() -> Reconciler:
+    """Return what reads providers back in this process."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    stored = ReconcilerStore(store().database, soft_bounces=settings().soft_bounces)
+    reader = Reader(
+        store=stored, transport=_reading_transport(), pace=_reading_pace(), alarm=alarm.raise_alarm, clock=now
+    )
+    overlap = settings().reconcile_overlap
+    return Reconciler(store=stored, reader=reader, providers=registry.load(), overlap=overlap, clock=now)
+
+
+@cache
+def remover() -> Remover:
+    """Return what has providers forget suppressions in this process."""
+    return Remover(
+        store=ReconcilerStore(store().database),
+        providers=registry.load(),
+        transport=_reading_transport(),
+        pace=_reading_pace(),
+        backoff=_REMOVAL_PAUSES,
+        alarm=alarm.raise_alarm,
+        clock=clock.SharedClock(store().now, failed=(StoreUnavailable,)),
+        uniform=random.uniform,
+    )
+
+
+@cache
+def _reading_transport() -> HttpTransport:
+    return HttpTransport(connect_timeout=5, read_timeout=20, total_timeout=60, max_answer=_PAGE_BYTES)
+
+
+@cache
+def _reading_pace() -> Evenly:
+    return Evenly(settings().reconcile_rate)
 
 
 @cache

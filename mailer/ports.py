@@ -13,6 +13,8 @@ from mailer.delivery import EnvelopeInput, Lane, Role
 from mailer.event import Event, Quarantined
 from mailer.ledger import Barred, Claim, DeadCall, Due, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
+from mailer.source import Page, Source, Span
+from mailer.suppression import Reason
 from mailer.view import MessageView
 
 
@@ -185,6 +187,34 @@ class Provider(Protocol):
 
     def events(self, body: bytes) -> tuple[list[Event], list[Quarantined]]:
         """Return what a webhook tells of, and the pieces of it that are no event; raise nothing, whatever it is."""
+        ...
+
+    def sources(self) -> tuple[Source, ...]:
+        """Return what can be read back: events, if it keeps them, and its lists of whom it does not mail."""
+        ...
+
+    def ask(self, source: str, span: Span, *, page: str | None) -> HttpRequest:
+        """Return the request for a page of a source: the first, or what the page before named as its next."""
+        ...
+
+    def page(self, source: str, span: Span, response: HttpResponse, *, page: str | None, now: datetime) -> Page:
+        """Return the page that was asked for.
+
+        Raises:
+            ProviderError: this is none; `retry_after` says when to come back.
+        """
+        ...
+
+    def removals(self, email: str, reason: Reason) -> tuple[HttpRequest, ...]:
+        """Return the requests that take an address off every list on which it stands for this reason; may be none."""
+        ...
+
+    def removed(self, response: HttpResponse, *, now: datetime) -> None:
+        """Return normally if the answer to a removal says that the address is not on the list (any more).
+
+        Raises:
+            ProviderError: it may still be.
+        """
         ...
 
 

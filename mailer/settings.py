@@ -28,12 +28,16 @@ SWEEP_TASK = "tasks.sweep"
 READ_TASK = "tasks.read_webhook"
 TELL_TASK = "tasks.publish_events"
 CALL_TASK = "tasks.call_endpoint"
+RECONCILE_TASK = "tasks.reconcile"
+REMOVE_TASK = "tasks.remove_suppressions"
 
 _ROUTES = {
     SWEEP_TASK: SWEEP_QUEUE,
     READ_TASK: EVENTS_QUEUE,
     TELL_TASK: CALLBACKS_QUEUE,
     CALL_TASK: CALLBACKS_QUEUE,
+    RECONCILE_TASK: EVENTS_QUEUE,
+    REMOVE_TASK: EVENTS_QUEUE,
 }
 
 # Seconds an application waits for the broker before it is told that the broker is not there.
@@ -108,6 +112,12 @@ class Settings:
     sweep_grace: float = _setting("MAILER_SWEEP_GRACE", 60.0)
     # The sweep adds nothing to a queue that holds so many.
     sweep_depth: int = _setting("MAILER_SWEEP_DEPTH", 5_000, least=1)
+    # How often providers are read back for what webhooks lost; 0: never.
+    reconcile_interval: float = _setting("MAILER_RECONCILE_INTERVAL", 300.0)
+    # Each reading begins so long before the last one's end: Mailgun's pages are complete after half an hour.
+    reconcile_overlap: float = _setting("MAILER_RECONCILE_OVERLAP", 1800.0)
+    # Requests a second, for each provider.
+    reconcile_rate: float = _setting("MAILER_RECONCILE_RATE", 5.0, least=0.01)
     # How long a worker that is asked to end lets its calls run; a supervisor should wait 5 more before it kills.
     shutdown_seconds: float = _setting("MAILER_SHUTDOWN_SECONDS", 25.0, least=1)
     # How many calls one endpoint of an application gets at the same time.

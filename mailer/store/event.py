@@ -52,16 +52,29 @@ def take(
     return accepted
 
 
+def unknown(connection: Connection, told: Sequence[Event]) -> list[Event]:
+    """Return the events that are not stored yet; all of one provider."""
+    if not told:
+        return []
+    ids = {event.provider_event_id[:255] for event in told}
+    mine = (events.c.provider == told[0].provider, events.c.provider_event_id.in_(ids))
+    known = set(connection.execute(sa.select(events.c.provider_event_id).where(*mine)).scalars())
+    return [event for event in told if event.provider_event_id[:255] not in known]
+
+
 def put_aside(
     database: Database, connection: Connection, pieces: Sequence[Quarantined], *, webhook_id: str, now: datetime
-) -> None:
-    """Keep what is no event; once, however often its webhook is read."""
+) -> int:
+    """Keep what is no event; once, however often its webhook is read. Return how many are new."""
+    new = 0
     for number, piece in enumerate(pieces):
         statement = database.insert(quarantined).values(
             id=ids.derived(f"{webhook_id} {number}"), provider=piece.provider, received_at=now,
             reason=piece.reason[:300], raw=piece.raw,
         )  # fmt: skip
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+        statement = statement.on_conflict_do_nothing(index_elements=["id"])
+        new += connection.execute(statement.returning(quarantined.c.id)).scalar_one_or_none() is not None
+    return new
 
 
 def of(connection: Connection, id: str) -> list[Told]:

@@ -529,3 +529,47 @@ suppression_removals = Table(
     # Since when temporary bounces count.
     Index("ix_suppression_removals_email", "project_id", "email", "created_at"),
 )
+
+# Who reads back from a provider at the moment, until when that is believed, and how it went. One row a provider.
+turns = Table(
+    "turns",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    _id("turn_id"),
+    Column("turn_until", Moment),
+    # Until then it asked to be left alone.
+    Column("not_before", Moment),
+    # When all its sources had last been read as far as they were to be, and the latest error since.
+    Column("read_at", Moment),
+    Column("error", String(64)),
+    Column("failing_since", Moment),
+)
+
+# How far each source of a provider has been read: all that happened before `read_until`, and of the reading under way
+# its span and the page that comes next.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("source", String(32), primary_key=True),
+    Column("read_until", Moment, nullable=False),
+    Column("span_since", Moment),
+    Column("span_until", Moment),
+    Column("page", Text),
+    # Not to be read again before.
+    Column("rest_until", Moment),
+)
+
+# Which provider accepts and reports nothing, as it was last measured (mailer/silence.py).
+silences = Table(
+    "silences",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("measured_at", Moment, nullable=False),
+    Column("usual_seconds", Float),
+    Column("looked_at", Integer, nullable=False),
+    Column("unheard", Integer, nullable=False),
+    Column("oldest_at", Moment),
+    # None: it is not.
+    Column("silent_since", Moment),
+)
