@@ -207,9 +207,9 @@ def test_who_has_unsubscribed_a_moment_ago_is_left_to_the_webhook_which_knows_fr
 
 
 def test_nobody_is_suppressed_whom_no_project_has_mailed(place: Place) -> None:
-    person = {"personalizations": [{"to": [{"email": "bounce@example.com"}]}]}
+    person: dict[str, object] = {"personalizations": [{"to": [{"email": "bounce@example.com"}]}]}
     with requests.Session() as session:
-        send(session, place.box, **person)
+        send(session, place.box, "sendgrid", **person)
     place.send("sendgrid", "bounce+1@example.com", test=True)
     place.until_listed("sendgrid", "bounces", "bounce@example.com")
     reading = place.poll()["sendgrid", "bounces"]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
-from mailer import bootstrap
 from mailer.store import Database, Store
 from mailer.store.tables import events
 from sandbox.process import Process
@@ -33,7 +32,7 @@ def environment(environment: dict[str, str], box: Process) -> dict[str, str]:
 
 @pytest.fixture
 def place(environment: dict[str, str], box: Process, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Give a place that has sent one mail through Mailgun, which was delivered, and one through SendGrid, which bounced."""
+    """Give a place that has sent a mail through Mailgun, which was delivered, and one through SendGrid: it bounced."""
     for name, value in pointing(box).items():
         monkeypatch.setenv(name, value)
     database = Database(environment["DATABASE_URL"])
@@ -44,8 +43,6 @@ def place(environment: dict[str, str], box: Process, monkeypatch: pytest.MonkeyP
     place.until_listed("sendgrid", "bounces", "bounce@example.com")
     yield place
     database.close()
-    for made in (bootstrap.reconciler, bootstrap.caller, bootstrap._reading_transport, bootstrap._reading_pace):
-        made.cache_clear()
 
 
 def seen(done: Done) -> dict[tuple[str, str], tuple[int, int]]:
