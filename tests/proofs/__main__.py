@@ -1,4 +1,4 @@
-"""`make proofs`: idempotency, cancel, listing, reconciliation, each in full, with its numbers. ARGS=NAME chooses one."""
+"""`make proofs`: the promises that have numbers, each in full. ARGS=NAME chooses one."""
 
 from __future__ import annotations
 
@@ -53,14 +53,9 @@ def _reconciliation(mails: int = 10_000) -> bool:
     environment = {"MAILER_ROUTING": "failover:mailgun,sendgrid", "MAILER_RECONCILE_INTERVAL": "0"}
     with System(slow_disk=False, webhooks=True, environment=environment) as system:
         done = reconciliation.run(system, mails=mails)
-    print(
-        f"webhooks lost for {done.mails:,} mails: {done.before} events known; read back {done.events:,} events", end=" "
-    )
-    print(
-        f"in {done.pages} pages and {done.readings} readings; right after {done.seconds:.0f} s: wrong {done.wrong},",
-        end=" ",
-    )
-    print(f"suppressions missing {done.missing}, told twice {done.twice};", end=" ")
+    print(f"webhooks lost for {done.mails:,} mails: {done.before} events known; read back {done.events:,}", end=" ")
+    print(f"in {done.pages} pages; states right after {done.states_seconds:.0f} s (wrong {done.wrong}),", end=" ")
+    print(f"suppressions after {done.seconds:.0f} s (missing {done.missing}), told twice {done.twice};", end=" ")
     print(f"through SendGrid, which keeps no events, {done.unread} rest as accepted")
     return not (done.before or done.wrong or done.missing or done.twice)
 
