@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 
 from mailer import alarm, clock
+from mailer.believed import Believed
 from mailer.blocklist import Blocklist
 from mailer.callback_http import CallbackTransport
 from mailer.caller import Caller, Pace
@@ -20,6 +22,7 @@ from mailer.http import HttpTransport
 from mailer.inquiry import Inquirer
 from mailer.intake import Intake
 from mailer.keyring import Keyring
+from mailer.listener import Listener
 from mailer.pace import Pace as Evenly
 from mailer.policy import Policy
 from mailer.ports import Provider
@@ -48,6 +51,8 @@ _CALLBACK_TURN = 20.0
 INQUIRY_SECONDS = 5.0
 # A page of what is read back: hundreds of events, each with what it knows of its mail.
 _PAGE_BYTES = 16 * 1024 * 1024
+# Seconds for which it is believed who is silent.
+_SILENT_SECONDS = 30.0
 # Seconds until a removal that failed is tried again: the ceiling of the first pause, and of every one.
 _REMOVAL_PAUSES = Backoff(30, 3_600)
 
@@ -143,6 +148,14 @@ def remover() -> Remover:
         clock=clock.SharedClock(store().now, failed=(StoreUnavailable,)),
         uniform=random.uniform,
     )
+
+
+@cache
+def listener() -> Listener:
+    """Return what measures in this process how providers are heard."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    stored = ReconcilerStore(store().database)
+    return Listener(store=stored, providers=[*registry.load()], alarm=alarm.raise_alarm, clock=now)
 
 
 @cache
@@ -247,4 +260,16 @@ def _courier(
         ),
         alarm=alarm.raise_alarm,
         clock=now,
+        silent=_silent(settings, store),
     )
+
+
+def _silent(settings: Settings, store: Store) -> Callable[[], Collection[str]]:
+    """Return how to ask who is silent, as it was a moment ago; nobody is where that is of no concern."""
+    if not settings.avoid_silent:
+        return frozenset
+    stored = ReconcilerStore(store.database)
+    believed = Believed(
+        lambda _: frozenset(name for name, s in stored.silences().items() if s.silent_since), seconds=_SILENT_SECONDS
+    )
+    return lambda: believed.get("") or frozenset()

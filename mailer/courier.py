@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -43,7 +43,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Courier:
-    """Takes envelopes one step further each time it is asked to."""
+    """Takes envelopes one step further each time it is asked to.
+
+    Attributes:
+        silent: returns the providers that a new route is to call last.
+    """
 
     store: Store
     providers: Mapping[str, Provider]
@@ -55,6 +59,7 @@ class Courier:
     inquirer: Inquirer
     alarm: Alarm
     clock: Callable[[], datetime]
+    silent: Callable[[], Collection[str]] = frozenset
 
     def deliver(self, id: str) -> Step:
         """Take one envelope one step further: at most one provider call that sends.
@@ -128,7 +133,9 @@ class Courier:
 
     def _routed(self, work: Work) -> Work:
         """Return the work with its route, chosen now if this is the first attempt, less providers that are off."""
-        route = work.route or self.routing.route(list(self.providers), uniform=self.policy.uniform)
+        route = work.route or self.routing.route(
+            list(self.providers), uniform=self.policy.uniform, silent=self.silent()
+        )
         # A provider taken out of service since is not called; if none is left, those of today are.
         usable = tuple(p for p in route if p in self.providers) or tuple(self.providers)
         return replace(work, route=usable)

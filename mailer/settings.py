@@ -118,6 +118,8 @@ class Settings:
     reconcile_overlap: float = _setting("MAILER_RECONCILE_OVERLAP", 1800.0)
     # Requests a second, for each provider.
     reconcile_rate: float = _setting("MAILER_RECONCILE_RATE", 5.0, least=0.01)
+    # 1: a provider that accepts mails and reports nothing of them comes last on new routes.
+    avoid_silent: int = _setting("MAILER_AVOID_SILENT", 0)
     # How long a worker that is asked to end lets its calls run; a supervisor should wait 5 more before it kills.
     shutdown_seconds: float = _setting("MAILER_SHUTDOWN_SECONDS", 25.0, least=1)
     # How many calls one endpoint of an application gets at the same time.

@@ -16,12 +16,13 @@ _REMOVALS = 100
 
 @app.task(name=RECONCILE_TASK)
 def reconcile() -> int:
-    """Read every provider on from where it was read last; how many events and addresses were new."""
+    """Read every provider on from where it was read last, and measure who is silent; how much was new."""
     try:
         readings = bootstrap.reconciler().poll()
         found = sum(r.new_events + r.new_listed for r in readings)
         if found:
             callbacks.publish()
+        bootstrap.listener().measure()
     except StoreUnavailable as error:
         _log.warning("store.unavailable", error=str(error))  # beat comes again, and it goes on where it stopped
         return 0

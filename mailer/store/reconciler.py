@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mailer.event import Event, Quarantined
+from mailer.silence import Heard, Silence
 from mailer.source import Cursor, Listed, Removal, Turn
-from mailer.store import adoption, event, learning, removal, turn
+from mailer.store import adoption, event, learning, removal, silence, turn
 from mailer.store.database import Database
 
 
@@ -91,3 +92,18 @@ class ReconcilerStore:
         """Let a removal be tried again."""
         with self.database.write() as connection:
             removal.again(connection, id, at=at, error=error)
+
+    def silences(self) -> dict[str, Silence]:
+        """Return, by provider, how it was last heard."""
+        with self.database.read() as connection:
+            return silence.known(connection)
+
+    def heard(self, provider: str, *, before: datetime) -> list[Heard]:
+        """Return the latest mails that a provider had accepted before a time, and when the first event of each came."""
+        with self.database.read() as connection:
+            return silence.heard(connection, provider, before=before)
+
+    def note_silence(self, found: Silence) -> None:
+        """Write down how a provider is heard."""
+        with self.database.write() as connection:
+            silence.save(self.database, connection, found)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_celery import CeleryTestSetup
 
+from deploy.local.process import Process
 from mailer import Mailer
 from sandbox import webhook_key
 from sandbox.process import Process as Sandbox
@@ -41,7 +42,8 @@ def sandbox(tmp_path: Path, api_port: int) -> Iterator[Sandbox]:
 def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Give the system's environment with the keys of both providers' webhooks."""
     public = webhook_key.sendgrid_public(tmp_path / "provider" / "sandbox")
-    return {**environment, "SENDGRID_WEBHOOK_KEY": public, "MAILGUN_WEBHOOK_KEY": MAILGUN_KEY}
+    keys = {"SENDGRID_WEBHOOK_KEY": public, "MAILGUN_WEBHOOK_KEY": MAILGUN_KEY}
+    return {**environment, **keys, "MAILER_RECONCILE_INTERVAL": "2"}
 
 
 def ends(api: Mailer, sent: dict[str, str], *, seconds: float) -> dict[str, str]:
@@ -63,3 +65,12 @@ def test_each_recipient_ends_as_its_provider_tells(
     sent = {to: api.send(**fields(to=to)) for to in ENDS}
     assert ends(api, sent, seconds=30) == ENDS
     assert {copy for id in sent.values() for copy in copies(sandbox, id)} == {provider}
+
+
+def test_what_no_webhook_told_is_read_back(
+    api: Mailer, celery_setup: CeleryTestSetup, sandbox: Sandbox, beat: Process
+) -> None:
+    sandbox.disturb(lost=True)
+    sandbox.fail("sendgrid", mode="refuse")
+    sent = {to: api.send(**fields(to=to)) for to in ENDS}
+    assert ends(api, sent, seconds=40) == ENDS
