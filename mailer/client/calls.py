@@ -39,7 +39,7 @@ BulkResults = list[BulkResult]
 Attempts = list[AttemptState]
 Events = list[Event]
 Keys = list[KeyState]
-ScopeField = Scope | Literal["send", "read", "content", "events", "admin"]
+ScopeField = Scope | Literal["send", "read", "content", "events", "suppressions", "ignore_suppressions", "admin"]
 NetworkField = str | IPv4Network | IPv6Network
 
 _MESSAGES = "/v1/messages"
