@@ -6,8 +6,8 @@ since then stays lifted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +20,7 @@ from mailer.store.tables import deliveries, envelopes, messages, projects, suppr
 from mailer.suppression import EVERY, Reason, Suppression
 
 _Key = tuple[str, str, str]
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def adopt(
@@ -30,19 +31,28 @@ def adopt(
     Args:
         store: whether to do it, or to count only.
     """
-    unknown = _unknown(connection, found)
-    if not unknown:
+    if not found:
         return 0
-    owners = _owners(connection, [entry.email for entry in unknown])
-    lifted = _lifted(connection, [*owners])
+    once = {(entry.email, entry.reason): entry for entry in found}
+    emails = {email for email, _ in once}
+    projects_there = _projects(connection)
+    owners = _owners(connection, emails, projects_there)
+    known, lifted = _known(connection, emails, projects_there), _lifted(connection, emails, projects_there)
     new = [
         _suppression(entry, project, provider=provider, now=now)
-        for entry in unknown
+        for entry in once.values()
         if (project := owners.get(entry.email)) is not None
-        and not entry.at
-        <= lifted.get((project, entry.email, entry.reason.value), datetime.min.replace(tzinfo=now.tzinfo))
+        and not _is_known(entry, project, known)
+        and not entry.at <= lifted.get((project, entry.email, entry.reason.value), _NEVER)
     ]
     return len(suppression.insert(database, connection, new)) if store else len(new)
+
+
+def _is_known(entry: Listed, project: str, known: set[_Key]) -> bool:
+    """Tell whether nobody needs to adopt it: a bounce says something about the address, all else about one project."""
+    if entry.reason is Reason.BOUNCED:
+        return (project, entry.email, entry.reason.value) in known
+    return any((email, reason) == (entry.email, entry.reason.value) for _, email, reason in known)
 
 
 def _suppression(entry: Listed, project: str, *, provider: str, now: datetime) -> Suppression:
@@ -52,33 +62,32 @@ def _suppression(entry: Listed, project: str, *, provider: str, now: datetime) -
     )  # fmt: skip
 
 
-def _unknown(connection: Connection, found: Sequence[Listed]) -> list[Listed]:
-    """Leave out whom some project suppresses for the same reason already, in whichever stream: it learnt of it."""
-    mine = (suppressions.c.email.in_({e.email for e in found}), suppressions.c.project_id.in_(_projects(connection)))
-    query = sa.select(suppressions.c.email, suppressions.c.reason).where(*mine, suppressions.c.test.is_(False))
-    known = {(row.email, Reason(row.reason)) for row in connection.execute(query)} if found else set()
-    return [*{(e.email, e.reason): e for e in found if (e.email, e.reason) not in known}.values()]
+def _known(connection: Connection, emails: Collection[str], ids: Sequence[str]) -> set[_Key]:
+    """Return what is suppressed of these, in whichever stream, by project, address and reason."""
+    c = suppressions.c
+    query = sa.select(c.project_id, c.email, c.reason).where(c.project_id.in_(ids), c.email.in_(emails))
+    return {(row.project_id, row.email, row.reason) for row in connection.execute(query.where(c.test.is_(False)))}
 
 
-def _owners(connection: Connection, emails: Sequence[str]) -> dict[str, str]:
+def _owners(connection: Connection, emails: Collection[str], ids: Sequence[str]) -> dict[str, str]:
     """Return by address the project that mailed it last; test messages do not count."""
     email, last = sa.func.lower(deliveries.c.email).label("address"), sa.func.max(deliveries.c.created_at).label("last")
     query = (
         sa.select(deliveries.c.project_id, email, last)
         .join(envelopes, envelopes.c.id == deliveries.c.envelope_id)
         .join(messages, messages.c.id == envelopes.c.message_id)
-        .where(deliveries.c.project_id.in_(_projects(connection)), email.in_(emails), messages.c.test.is_(False))
+        .where(deliveries.c.project_id.in_(ids), email.in_(emails), messages.c.test.is_(False))
         .group_by(deliveries.c.project_id, email)
     )
     rows = sorted(connection.execute(query), key=lambda row: row.last)
     return {row.address: row.project_id for row in rows}
 
 
-def _lifted(connection: Connection, emails: Sequence[str]) -> dict[_Key, datetime]:
+def _lifted(connection: Connection, emails: Collection[str], ids: Sequence[str]) -> dict[_Key, datetime]:
     """Return when somebody last lifted these, by project, address and reason."""
     r = suppression_removals.c
     query = sa.select(r.project_id, r.email, r.reason, sa.func.max(r.created_at).label("at"))
-    query = query.where(r.project_id.in_(_projects(connection)), r.email.in_(emails))
+    query = query.where(r.project_id.in_(ids), r.email.in_(emails))
     rows = connection.execute(query.group_by(r.project_id, r.email, r.reason))
     return {(row.project_id, row.email, row.reason): row.at for row in rows}
 

@@ -20,7 +20,7 @@ from sandbox.process import Process
 from tests.factories import NOW
 from tests.unit.reading import Place, environment
 from tests.unit.sandbox.sending import send
-from tests.unit.suppressing import known, lift
+from tests.unit.suppressing import known, lift, suppress
 
 EVENTS = ("mailgun", "events")
 
@@ -226,6 +226,22 @@ def test_of_two_projects_the_one_that_mailed_last_is_the_one(place: Place) -> No
     place.poll()
     found = [(s.project_id, s.email) for p in ("default", "shop") for s in known(place.store, project_id=p)]
     assert found == [("default", "bounce@example.com"), ("shop", "bounce+2@example.com")]
+
+
+def test_a_bounce_is_about_the_address_and_an_unsubscribe_about_the_project_that_learnt_of_it(place: Place) -> None:
+    with place.store.database.write() as connection:
+        connection.execute(sa.insert(projects).values(id="shop", created_at=place.now(), from_domains=[]))
+    people = ("bounce@example.com", "unsubscribe@example.com")
+    for address, reason in zip(people, (Reason.BOUNCED, Reason.UNSUBSCRIBED), strict=True):
+        suppress(
+            place.store, address, reason, stream="news" if reason is Reason.UNSUBSCRIBED else "", project_id="shop"
+        )
+    place.send("sendgrid", *people)
+    place.until_listed("sendgrid", "bounces", people[0])
+    place.until_listed("sendgrid", "unsubscribes", people[1])
+    place.ahead = timedelta(minutes=2)
+    place.poll()
+    assert [s.email for s in known(place.store)] == [people[0]]
 
 
 def test_what_was_lifted_here_stays_lifted_though_the_provider_still_lists_it(place: Place) -> None:
