@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mailer.settings import SWEEP_TASK, Settings
+from mailer.settings import RECONCILE_TASK, REMOVE_TASK, SWEEP_TASK, Settings
 
 _settings = Settings.load()
 
 # What publishers and workers must agree on: broker, queues, routes, serializer.
 globals().update(_settings.celery())
 
-imports = ("tasks.send", "tasks.events", "tasks.callbacks", "tasks.sweep", "tasks.spool")
+imports = ("tasks.send", "tasks.events", "tasks.callbacks", "tasks.reconcile", "tasks.sweep", "tasks.spool")
 
 # A task is acknowledged when its outcome is stored, and comes back when its worker dies.
 task_acks_late = True
@@ -31,11 +31,16 @@ broker_pool_limit = _settings.concurrency + 2
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 
-beat_schedule = {
+# How often what was lifted here is to be lifted at the providers, seconds.
+_REMOVE_INTERVAL = 30.0
+
+
+def _every(task: str, seconds: float) -> dict[str, object]:
     # One that waited longer than till the next one is of no use.
-    "sweep": {
-        "task": SWEEP_TASK,
-        "schedule": _settings.sweep_interval,
-        "options": {"expires": max(1.0, _settings.sweep_interval)},
-    },
-}
+    return {"task": task, "schedule": seconds, "options": {"expires": max(1.0, seconds)}}
+
+
+beat_schedule = {"sweep": _every(SWEEP_TASK, _settings.sweep_interval)}
+if _settings.reconcile_interval:
+    beat_schedule["reconcile"] = _every(RECONCILE_TASK, _settings.reconcile_interval)
+    beat_schedule["remove"] = _every(REMOVE_TASK, min(_REMOVE_INTERVAL, _settings.reconcile_interval))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from api import auth, errors, state
-from api.errors import SenderNotAllowed
+from api.errors import MissingScope, SenderNotAllowed
 from mailer import request_id
 from mailer.client.task import build
 from mailer.delivery import EnvelopeStatus, Lane
@@ -26,7 +26,11 @@ def one(given: Mapping[str, object], asked: Once | None) -> Answer:
     """Store one message and wake a worker; return the answer that holds."""
     state.current().gate.check(_lane(given))
     draft = _draft(given)
-    answer = Answer(status=202, body=plain(Accepted(id=draft.id, status=draft.status)))
+
+    def answer(ended: frozenset[str]) -> Answer:
+        status = EnvelopeStatus.FAILED if draft.id in ended else draft.status
+        return Answer(status=202, body=plain(Accepted(id=draft.id, status=status)))
+
     return _stored([draft], asked, answer)
 
 
@@ -44,13 +48,14 @@ def many(given: Mapping[str, object], asked: Once | None) -> Answer:
     for item in items:
         try:
             draft = _draft(item if isinstance(item, dict) else {})
-        except (InvalidMessage, SenderNotAllowed) as error:
+        except (InvalidMessage, SenderNotAllowed, MissingScope) as error:
             found = ShownProblem.model_validate(errors.body(error, most=_PROBLEMS))
             results.append(BulkResult(status=found.status, problem=found))
         else:
             drafts.append(draft)
             results.append(BulkResult(status=202, id=draft.id))
-    return _stored(drafts, asked, Answer(status=207, body=plain(BulkAnswer(results=results))))
+    answer = Answer(status=207, body=plain(BulkAnswer(results=results)))
+    return _stored(drafts, asked, lambda _: answer)
 
 
 def wake(envelopes: Sequence[tuple[str, Lane]]) -> None:
@@ -80,10 +85,16 @@ def _draft(given: Mapping[str, object]) -> Submission:
     return here.intake.draft(message, project_id=key.project_id, request_id=_request_id(), test=key.test)
 
 
-def _stored(drafts: Sequence[Submission], asked: Once | None, answer: Answer) -> Answer:
-    held = state.current().intake.accept(drafts, asked=asked, answer=answer)
+def _stored(drafts: Sequence[Submission], asked: Once | None, render: Callable[[frozenset[str]], Answer]) -> Answer:
+    over: set[str] = set()
+
+    def answer(ended: frozenset[str]) -> Answer:
+        over.update(ended)
+        return render(ended)
+
+    held = state.current().intake.accept(drafts, asked=asked, render=answer)
     if not held.replayed:
-        wake([(d.id, d.message.lane) for d in drafts if d.status is EnvelopeStatus.QUEUED])
+        wake([(d.id, d.message.lane) for d in drafts if d.status is EnvelopeStatus.QUEUED and d.id not in over])
     return held
 
 

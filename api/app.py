@@ -22,6 +22,7 @@ from api import (
     operation,
     path,
     problems,
+    suppressions,
     webhooks,
 )
 from api.gate import Gate
@@ -34,8 +35,8 @@ from mailer.errors import ConfigurationError
 from mailer.settings import Settings
 
 _BLUEPRINTS = (
-    *(health.blueprint, messages.blueprint, listing.blueprint, keys.blueprint, webhooks.blueprint),
-    *(endpoints.blueprint, feed.blueprint),
+    *(health.blueprint, messages.blueprint, listing.blueprint, suppressions.blueprint, keys.blueprint),
+    *(webhooks.blueprint, endpoints.blueprint, feed.blueprint),
     *(openapi.blueprint, docs.blueprint, problems.blueprint),
 )
 
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> flask.Flask:
         hearing=bootstrap.hearing(),
         keyring=bootstrap.keyring(),
         endpoints=bootstrap.endpoints(),
+        blocklist=bootstrap.blocklist(),
         send_email=send_email,
         waker=Waker(send_email),
         limiter=Limiter(settings),

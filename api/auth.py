@@ -59,10 +59,17 @@ def token() -> str:
 
 
 def may_send(message: Message) -> None:
-    """Return if the key may send this message, else raise SenderNotAllowed."""
+    """Return if the key may send this message.
+
+    Raises:
+        SenderNotAllowed: not from this domain.
+        MissingScope: not to those who are suppressed.
+    """
     domain = message.sender.domain
     if not key().may_send_from(domain):
         raise SenderNotAllowed(domain)
+    if message.ignore_suppressions and not key().may(Scope.IGNORE_SUPPRESSIONS):
+        raise MissingScope(Scope.IGNORE_SUPPRESSIONS, field="/ignore_suppressions")
 
 
 def count(cost: int) -> None:

@@ -1,4 +1,4 @@
-"""What came in as a body: one JSON object, or an error that says why it is none."""
+"""What came in as a body: one JSON object or a text, or an error that says why it is none."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import flask
 from pydantic_core import from_json
 
 from api.errors import NotJson, WrongContentType
+from mailer.errors import Invalid, Problem
 
 # More fields than that in one object are no request of ours, and each of them would be looked at.
 FIELDS = 1_000
@@ -27,13 +28,7 @@ def fields() -> dict[str, object]:
         WrongContentType: it is not declared as JSON in UTF-8, or is compressed.
         NotJson: it is no JSON object, or one that two readers could read differently.
     """
-    request = flask.request
-    if not request.is_json or request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
-        raise WrongContentType
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        # A megabyte of gzip can be a gigabyte.
-        raise WrongContentType("no Content-Encoding is taken")
-    body = request.get_data(cache=False)
+    body = _raw(is_right=flask.request.is_json)
     _bounded(body)
     try:
         # A parser with a bound on depth; it refuses bad UTF-8 and lone surrogates too.
@@ -47,6 +42,35 @@ def fields() -> dict[str, object]:
     # are not looked at a second time.
     json.loads(body.decode(), object_pairs_hook=_once, parse_int=len, parse_float=len)
     return found
+
+
+def text(media_type: str, *, most: int) -> str:
+    """Return the request's body as text.
+
+    Raises:
+        WrongContentType: it is not declared as this in UTF-8, or is compressed.
+        RequestEntityTooLarge: it has more than `most` bytes.
+        Invalid: it is not UTF-8, or holds NUL.
+    """
+    flask.request.max_content_length = most
+    body = _raw(is_right=flask.request.mimetype == media_type)
+    try:
+        found = body.decode()
+    except UnicodeDecodeError:
+        raise Invalid((Problem("", "is not UTF-8", "encoding"),)) from None
+    if "\0" in found:
+        raise Invalid((Problem("", "holds NUL", "control_character"),))
+    return found
+
+
+def _raw(*, is_right: bool) -> bytes:
+    request = flask.request
+    if not is_right or request.mimetype_params.get("charset", "utf-8").lower() not in _CHARSETS:
+        raise WrongContentType
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        # A megabyte of gzip can be a gigabyte.
+        raise WrongContentType("no Content-Encoding is taken")
+    return request.get_data(cache=False)
 
 
 def _bounded(body: bytes) -> None:

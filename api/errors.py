@@ -35,11 +35,12 @@ class Unauthorized(MailerError):
 
 
 class MissingScope(MailerError):
-    """The key lacks the scope."""
+    """The key lacks the scope; `field` points at what needs it, where that is a field of the body."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, *, field: str | None = None) -> None:
         super().__init__(f"it lacks the scope {scope}")
         self.scope = scope
+        self.field = field
 
 
 class NetworkNotAllowed(MailerError):
@@ -66,7 +67,7 @@ class NotJson(MailerError):
 
 
 class WrongContentType(MailerError):
-    """The body is not declared as JSON."""
+    """The body is not declared as what is taken here."""
 
 
 class NotFound(MailerError):
@@ -188,8 +189,11 @@ def _more(error: Exception) -> dict[str, Any]:
             return {"errors": [{"pointer": p.pointer, "detail": p.detail, "code": p.code} for p in error.problems]}
         case TooLate():
             return {"state": error.state}
-        case MissingScope():
+        case MissingScope(field=None):
             return {"scope": error.scope}
+        case MissingScope():
+            wrong = {"pointer": error.field, "detail": f"needs a key with the scope {error.scope}"}
+            return {"scope": error.scope, "errors": [wrong | {"code": "missing_scope"}]}
         case StoreUncertain() if error.id is not None:
             return {"id": error.id}
     return {}
@@ -208,7 +212,7 @@ def _http(error: HTTPException) -> flask.Response:
 
 
 def _too_large(_: RequestEntityTooLarge) -> flask.Response:
-    limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
+    limit = flask.request.max_content_length
     _drain()
     return problem("too-large", detail=f"at most {limit} bytes are taken")
 

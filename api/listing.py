@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from urllib.parse import urlencode
 
 import flask
 
-from api import auth, cursor, parameters, schemas, state
+from api import auth, cursor, paging, parameters, schemas, state
 from api.errors import Busy
 from api.operation import operation
 from mailer.errors import Invalid, Problem
 from mailer.request import MessageQuery
-from mailer.resource import MessagePage, Scope, plain
+from mailer.resource import MessagePage, Scope
 from mailer.view import MessageLine, Selection
 
 # Lists that a process reads at once; seconds that one more waits.
@@ -42,11 +41,7 @@ def listed() -> flask.Response:
     found = _ask(wanted)
     page = found[: query.limit]
     after = cursor.write(page[-1], query) if len(found) > query.limit else None
-    response = flask.jsonify(plain(MessagePage(messages=[schemas.summary(m) for m in page], next_cursor=after)))
-    if after:
-        conditions = urlencode({**flask.request.args.to_dict(), "cursor": after})
-        response.headers["Link"] = f'<{flask.request.path}?{conditions}>; rel="next"'
-    return response
+    return paging.answered(MessagePage(messages=[schemas.summary(m) for m in page], next_cursor=after), after)
 
 
 def _ask(wanted: Selection) -> list[MessageLine]:

@@ -15,7 +15,9 @@ from mailer.resource import (
     MessageState,
     MessageSummary,
     RecipientState,
+    SuppressionState,
 )
+from mailer.suppression import Suppression
 from mailer.view import DeliveryView, MessageLine, MessageView
 
 
@@ -23,6 +25,7 @@ def message(view: MessageView) -> MessageState:
     """Return what is known about a message."""
     return MessageState(
         id=view.id, status=view.status, reason=view.reason, lane=view.lane, on_unknown=view.on_unknown,
+        stream=view.stream, ignore_suppressions=view.ignore_suppressions,
         test=view.test, request_id=view.request_id, created_at=view.created_at, updated_at=view.updated_at,
         send_at=view.send_at, expires_at=view.expires_at, next_attempt_at=view.next_attempt_at,
         possible_duplicate=view.possible_duplicates > 0, possible_duplicates=view.possible_duplicates,
@@ -80,8 +83,16 @@ def secrets(e: Endpoint, *, now: datetime) -> list[EndpointSecret]:
     ]
 
 
+def suppression(found: Suppression) -> SuppressionState:
+    """Return a suppression."""
+    return SuppressionState(
+        id=found.id, email=found.email, reason=found.reason, stream=found.stream or None, source=found.source,
+        detail=found.detail, created_at=found.created_at,
+    )  # fmt: skip
+
+
 def _recipient(recipient: DeliveryView) -> RecipientState:
-    return RecipientState(email=recipient.email, role=recipient.role, status=recipient.status)
+    return RecipientState(email=recipient.email, role=recipient.role, status=recipient.status, reason=recipient.reason)
 
 
 def _error(attempt: Attempt) -> str | None:

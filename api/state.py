@@ -10,6 +10,7 @@ import flask
 from api.gate import Gate
 from api.limiter import Limiter
 from api.waker import Waker
+from mailer.blocklist import Blocklist
 from mailer.client.task import SendEmail
 from mailer.endpoints import Endpoints
 from mailer.hearing import Hearing
@@ -29,6 +30,7 @@ class State:
     hearing: Hearing
     keyring: Keyring
     endpoints: Endpoints
+    blocklist: Blocklist
     send_email: SendEmail
     waker: Waker
     limiter: Limiter

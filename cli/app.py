@@ -13,11 +13,12 @@ from typing import Any
 
 import typer
 
-from cli import keys, projects, webhooks
+from cli import keys, projects, suppressions, webhooks
 from cli.doctor import doctor
 from cli.drill import drill
 from cli.migrate import migrate
 from cli.output import document
+from cli.reconcile import reconcile
 from cli.replay import replay
 from cli.send import send
 from cli.stuck import stuck
@@ -47,18 +48,20 @@ def _clear(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (doctor, trace, stuck, replay, drill, send, migrate, topology):
+for command in (doctor, trace, stuck, replay, reconcile, drill, send, migrate, topology):
     app.command()(_clear(command))
 
 _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "keys": {"create": keys.create, "list": keys.listed, "revoke": keys.revoke},
     "projects": {"create": projects.create, "change": projects.change, "list": projects.listed},
     "webhooks": {"quarantined": webhooks.quarantined, "reread": webhooks.reread},
+    "suppressions": {"list": suppressions.listed, "add": suppressions.add, "remove": suppressions.remove},
 }
 _HELP = {
     "keys": "Who may use the HTTP API.",
     "projects": "Who owns messages, keys and settings.",
     "webhooks": "What providers have told, as it came.",
+    "suppressions": "Whom nobody mails.",
 }
 for name, verbs in _GROUPS.items():
     group = typer.Typer(no_args_is_help=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer
 
-from cli import check_broker, check_place, check_provider, check_store
+from cli import check_broker, check_place, check_provider, check_reconciler, check_store
 from cli.check import Check, Finding, Level, examine, failed, ok
 from cli.output import Json, console, document
 from mailer import bootstrap, masking
@@ -69,6 +69,7 @@ def _of(settings: Settings, store: Store) -> Iterator[Finding]:
             *check_place.checks(settings),
             *check_broker.checks(settings),
             *check_store.checks(settings, store),
+            *check_reconciler.checks(settings, store),
             *providers.checks(),
         ]
     )

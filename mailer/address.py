@@ -65,6 +65,9 @@ def domain(value: str) -> str:
         raise PydanticCustomError("domain", "is not a domain") from None
 
 
+Email = Annotated[str, pydantic.AfterValidator(_deliverable), Says(format="email", maxLength=limits.ADDRESS)]
+
+
 class Address(pydantic.BaseModel):
     """One mailbox.
 
@@ -75,7 +78,7 @@ class Address(pydantic.BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    email: Annotated[str, pydantic.AfterValidator(_deliverable), Says(format="email", maxLength=limits.ADDRESS)]
+    email: Email
     name: Annotated[Visible, Field(min_length=1, max_length=limits.NAME)] | None = None
 
     @property

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 
 from mailer import alarm, clock
+from mailer.believed import Believed
+from mailer.blocklist import Blocklist
 from mailer.callback_http import CallbackTransport
 from mailer.caller import Caller, Pace
 from mailer.client.task import publisher
@@ -19,26 +22,39 @@ from mailer.http import HttpTransport
 from mailer.inquiry import Inquirer
 from mailer.intake import Intake
 from mailer.keyring import Keyring
+from mailer.listener import Listener
+from mailer.pace import Pace as Evenly
 from mailer.policy import Policy
 from mailer.ports import Provider
 from mailer.providers import registry
+from mailer.reader import Reader
+from mailer.reconciler import Reconciler
 from mailer.recorder import Recorder
+from mailer.remover import Remover
 from mailer.retry import Backoff
 from mailer.routing import Routing
 from mailer.service import Defaults, Service
 from mailer.settings import Settings
 from mailer.spool import Spool
 from mailer.store import Database, Store
+from mailer.store.blocklist import BlocklistStore
 from mailer.store.caller import CallerStore
 from mailer.store.desk import Records
 from mailer.store.hearing import HearingStore
 from mailer.store.intake import IntakeStore
+from mailer.store.reconciler import ReconcilerStore
 
 # Callbacks of which the outcome is stored together, and seconds that an endpoint is called before others are.
 _CALLBACK_BATCH = 40
 _CALLBACK_TURN = 10.0
 # The whole of a question to a provider what became of a mail.
 INQUIRY_SECONDS = 5.0
+# A page of what is read back: hundreds of events, each with what it knows of its mail.
+_PAGE_BYTES = 16 * 1024 * 1024
+# Seconds for which it is believed who is silent.
+_SILENT_SECONDS = 30.0
+# Seconds until a removal that failed is tried again: the ceiling of the first pause, and of every one.
+_REMOVAL_PAUSES = Backoff(30, 3_600)
 
 
 @cache
@@ -81,7 +97,8 @@ def intake() -> Intake:
 def hearing() -> Hearing:
     """Return what listens to the providers in this process."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
-    return Hearing(store=HearingStore(store().database), providers=registry.load(), alarm=alarm.raise_alarm, clock=now)
+    stored = HearingStore(store().database, soft_bounces=settings().soft_bounces)
+    return Hearing(store=stored, providers=registry.load(), alarm=alarm.raise_alarm, clock=now)
 
 
 @cache
@@ -107,6 +124,51 @@ def caller() -> Caller:
 
 
 @cache
+def reconciler() -> Reconciler:
+    """Return what reads providers back in this process."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    stored = ReconcilerStore(store().database, soft_bounces=settings().soft_bounces)
+    reader = Reader(
+        store=stored, transport=_reading_transport(), pace=_reading_pace(), alarm=alarm.raise_alarm, clock=now
+    )
+    overlap = settings().reconcile_overlap
+    return Reconciler(store=stored, reader=reader, providers=registry.load(), overlap=overlap, clock=now)
+
+
+@cache
+def remover() -> Remover:
+    """Return what has providers forget suppressions in this process."""
+    return Remover(
+        store=ReconcilerStore(store().database),
+        providers=registry.load(),
+        transport=_reading_transport(),
+        pace=_reading_pace(),
+        backoff=_REMOVAL_PAUSES,
+        alarm=alarm.raise_alarm,
+        clock=clock.SharedClock(store().now, failed=(StoreUnavailable,)),
+        uniform=random.uniform,
+    )
+
+
+@cache
+def listener() -> Listener:
+    """Return what measures in this process how providers are heard."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    stored = ReconcilerStore(store().database)
+    return Listener(store=stored, providers=[*registry.load()], alarm=alarm.raise_alarm, clock=now)
+
+
+@cache
+def _reading_transport() -> HttpTransport:
+    return HttpTransport(connect_timeout=5, read_timeout=20, total_timeout=60, max_answer=_PAGE_BYTES)
+
+
+@cache
+def _reading_pace() -> Evenly:
+    return Evenly(settings().reconcile_rate)
+
+
+@cache
 def endpoints() -> Endpoints:
     """Return the use cases of endpoints and of the feed of this process."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
@@ -127,6 +189,13 @@ def keyring() -> Keyring:
     """Return the API keys; they need no provider."""
     now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
     return Keyring(store=IntakeStore(store().database), clock=now)
+
+
+@cache
+def blocklist() -> Blocklist:
+    """Return whom nobody mails; it needs no provider."""
+    now = clock.SharedClock(store().now, failed=(StoreUnavailable,))
+    return Blocklist(store=BlocklistStore(store().database), clock=now)
 
 
 def build(settings: Settings, store: Store) -> Service:
@@ -191,4 +260,16 @@ def _courier(
         ),
         alarm=alarm.raise_alarm,
         clock=now,
+        silent=_silent(settings, store),
     )
+
+
+def _silent(settings: Settings, store: Store) -> Callable[[], Collection[str]]:
+    """Return how to ask who is silent, as it was a moment ago; nobody is where that is of no concern."""
+    if not settings.avoid_silent:
+        return frozenset
+    stored = ReconcilerStore(store.database)
+    believed = Believed(
+        lambda _: frozenset(name for name, s in stored.silences().items() if s.silent_since), seconds=_SILENT_SECONDS
+    )
+    return lambda: believed.get("") or frozenset()

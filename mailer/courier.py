@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mailer import breaker, call, ids, log, report, routing, step
+from mailer import breaker, call, ids, log, report, routing, step, suppression
 from mailer.alarm import Alarm
 from mailer.delivery import EnvelopeInput, EnvelopeStatus
 from mailer.inquiry import Inquirer
@@ -43,7 +43,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Courier:
-    """Takes envelopes one step further each time it is asked to."""
+    """Takes envelopes one step further each time it is asked to.
+
+    Attributes:
+        silent: returns the providers that a new route is to call last.
+    """
 
     store: Store
     providers: Mapping[str, Provider]
@@ -55,14 +59,15 @@ class Courier:
     inquirer: Inquirer
     alarm: Alarm
     clock: Callable[[], datetime]
+    silent: Callable[[], Collection[str]] = frozenset
 
     def deliver(self, id: str) -> Step:
         """Take one envelope one step further: at most one provider call that sends.
 
         Safe to call at any time, any number of times, at once: the claim decides who calls.
         """
-        # Somebody else may move it, or take the probe, between reading and claiming: then look again.
-        for _ in range(3):
+        # Somebody else may move it, take the probe, or suppress a recipient between reading and claiming: look again.
+        for _ in range(4):
             work = self.store.load([id]).get(id)
             if work is None:
                 self.alarm("envelope.missing", envelope_id=id)
@@ -110,15 +115,27 @@ class Courier:
         """Call the next provider of the route, or wait until one may be called; or end it, if its time is over."""
         if now >= work.expires_at:
             return self._settle(work, self.policy.over(work, unknowns=work.unknowns), now=now)
+        if work.barred:
+            self._leave_out(work, now=now)
+            return None
+        if reason := suppression.end(r.role for r in work.recipients):
+            return self._settle(work, self.policy.nobody(work, reason=reason), now=now)
         work = self._routed(work)
         tried = [history(a) for a in work.attempts]
         resting = work.next_attempt_at is not None
         what = routing.next_step(work.route, tried, breaker.closed_until(work), resting=resting, now=now)
         return self._pause(work, what, now=now) if isinstance(what, Pause) else self._call(work, what, now=now)
 
+    def _leave_out(self, work: Work, *, now: datetime) -> None:
+        """Write down who is not to be mailed any more; what then is to be done is seen on looking again."""
+        if self.store.suppress(work.id, work.barred, seen=len(work.attempts), now=now):
+            _log.info("recipients.suppressed", envelope_id=work.id, count=len(work.barred))
+
     def _routed(self, work: Work) -> Work:
         """Return the work with its route, chosen now if this is the first attempt, less providers that are off."""
-        route = work.route or self.routing.route(list(self.providers), uniform=self.policy.uniform)
+        route = work.route or self.routing.route(
+            list(self.providers), uniform=self.policy.uniform, silent=self.silent()
+        )
         # A provider taken out of service since is not called; if none is left, those of today are.
         usable = tuple(p for p in route if p in self.providers) or tuple(self.providers)
         return replace(work, route=usable)
@@ -159,6 +176,9 @@ class Courier:
             seen=len(work.attempts),
             attempt=attempt,
             probes=breaker.concerning(work, attempt.provider),
+            test=work.test,
+            emails=tuple(r.address.key for r in work.recipients),
+            bars=suppression.in_the_way(work.message),
         )
         return work.id in self.store.claim([claim], now=now + _SKEW)
 

@@ -143,8 +143,11 @@ DELIVERY_AT: dict[EnvelopeStatus, DeliveryStatus] = {
 # States of a delivery that come from the sending alone, so the sending may still change them.
 BEFORE_EVENTS = frozenset({DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN})
 
-# States of a delivery that come from the end of the sending, so a replay takes them back.
-BEFORE_REPLAY = frozenset(DELIVERY_AT[status] for (status, event) in _MOVES if event is EnvelopeInput.REPLAY)
+# States of a delivery that come from the end of the sending, so a replay takes them back; and those who were left out
+# of it, since that is decided anew before every call.
+BEFORE_REPLAY = frozenset(DELIVERY_AT[status] for (status, event) in _MOVES if event is EnvelopeInput.REPLAY) | {
+    DeliveryStatus.SUPPRESSED
+}
 
 
 # What events say of a recipient, the weightiest last. Events come late, twice and in any order, so a state never goes

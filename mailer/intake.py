@@ -44,27 +44,39 @@ class Intake:
         """Return what is to be stored of a message, under a new id."""
         return self._service.draft(message, project_id=project_id, request_id=request_id, test=test)
 
-    def accept(self, drafts: Sequence[Submission], *, asked: Once | None, answer: Answer) -> Answer:
+    def accept(
+        self, drafts: Sequence[Submission], *, asked: Once | None, render: Callable[[frozenset[str]], Answer]
+    ) -> Answer:
         """Store messages, and return the answer that holds: that of the first time, where there was one.
 
         When this returns, they are our responsibility.
+
+        Args:
+            render: from the ids of those that have ended at once, since nobody of theirs may be mailed.
 
         Raises:
             KeyInUse, KeyReused, StoreUnavailable: nothing was stored.
             StoreUncertain: the database did not confirm; they may have been stored. Names the message where it is one.
         """
+        ours: list[Answer] = []
+
+        def answer(ended: frozenset[str]) -> Answer:
+            ours.append(render(ended))
+            return ours[-1]
+
         try:
-            return self._store.accept(drafts, asked=asked, given=answer)
+            return self._store.accept(drafts, asked=asked, render=answer)
         except StoreUncertain as uncertain:
             try:
                 # The same again is the same: it finds what was stored, or stores what was not.
-                again = self._store.accept(drafts, asked=asked, given=answer)
+                again = self._store.accept(drafts, asked=asked, render=answer)
             except Exception as error:
                 if not isinstance(error, StoreUnavailable):
                     raise
                 only = drafts[0].id if len(drafts) == 1 else None
                 raise StoreUncertain(str(uncertain), id=only) from None
-        return answer if again.body == answer.body else again
+        # Kept by the commit that we heard nothing of, so still ours to be acted on.
+        return next((mine for mine in ours if mine.body == again.body), again)
 
     def kept(self, asked: Once | None) -> Answer | None:
         """Return the answer that was given to this request before. Raises KeyReused if it was another's."""

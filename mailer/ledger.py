@@ -13,6 +13,7 @@ from mailer.endpoint import Endpoint
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.resource import FeedEvent
+from mailer.suppression import Bar, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,15 @@ class Recipient:
 
     role: Role
     address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A recipient of an envelope, by its position, who is suppressed and not marked as such yet."""
+
+    position: int
+    email: str = field(repr=False)
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +116,13 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Everything needed to decide and make the next call of one envelope."""
+    """Everything needed to decide and make the next call of one envelope.
+
+    Attributes:
+        message: as it was accepted, with all its addresses.
+        recipients: who is to get it: not those who are suppressed.
+        barred: who has been suppressed since somebody looked last.
+    """
 
     id: str
     project_id: str
@@ -125,6 +141,7 @@ class Work:
     recipients: tuple[Recipient, ...]
     attempts: tuple[Attempt, ...]
     breakers: tuple[Breaker, ...]
+    barred: tuple[Barred, ...] = ()
 
     @property
     def unknowns(self) -> int:
@@ -151,6 +168,8 @@ class Claim:
         created_at: when the message was accepted.
         seen: how many attempts there were when this was decided; if there are more by now, the claim fails.
         probes: breakers past their time that this call tries out; if another mail does so already, the claim fails.
+        emails: whom the call names, in lower case.
+        bars: if one of these holds for one of them by now, the claim fails.
     """
 
     id: str
@@ -161,6 +180,9 @@ class Claim:
     seen: int
     attempt: Attempt
     probes: tuple[Breaker, ...] = ()
+    test: bool = False
+    emails: tuple[str, ...] = ()
+    bars: frozenset[Bar] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

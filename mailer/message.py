@@ -97,6 +97,8 @@ Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_as_list, json_schema
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), pydantic.AfterValidator(_utc), Says(**schema.MOMENT)]
 # Later than `now` of the validation's context, where that is given.
 Ahead = Annotated[Moment, pydantic.AfterValidator(_ahead)]
+# A kind of mail that people can unsubscribe from.
+StreamName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Tag = Annotated[
     Visible,
     Field(min_length=1, max_length=limits.TAG, pattern=r"^[\x20-\x7e]+$"),
@@ -125,6 +127,10 @@ class Message(pydantic.BaseModel):
     tags: Annotated[tuple[Tag, ...], Field(max_length=limits.TAGS, validate_default=True), Says(uniqueItems=True)] = ()
     metadata: Annotated[dict[MetadataKey, Text], schema.Keys()] = {}
     lane: Lane = Lane.TRANSACTIONAL
+    # None: the lane's name.
+    stream: StreamName | None = None
+    # Sent even to those who are suppressed.
+    ignore_suppressions: pydantic.StrictBool = False
     # None: what the operator chose for the lane.
     on_unknown: OnUnknown | None = None
     send_at: Ahead | None = None
@@ -274,6 +280,11 @@ class Message(pydantic.BaseModel):
         """Return the schema of what `build` takes, or of what `wire` returns."""
         found = handler.resolve_ref_schema(handler(core))
         return schema.as_built(found) if handler.mode == "validation" else found
+
+    @property
+    def in_stream(self) -> str:
+        """The stream that it is part of."""
+        return self.stream or self.lane.value
 
     def recipients(self) -> Iterator[tuple[Role, Address]]:
         """Yield every recipient with its role, in the order given."""

@@ -69,6 +69,12 @@ class Policy:
             return Move(id=work.id, input=EnvelopeInput.GIVE_UP, reason="expired")
         return Move(id=work.id, input=EnvelopeInput.EXPIRE, reason="expired")
 
+    def nobody(self, work: Work, *, reason: str) -> Move:
+        """Return the end of an envelope of which nobody is left who may be mailed."""
+        # After an unknown attempt "failed" would be a lie, as above.
+        what = EnvelopeInput.GIVE_UP if work.unknowns else EnvelopeInput.FAIL
+        return Move(id=work.id, input=what, reason=reason)
+
     def pause(self, work: Work, pause: Pause, *, now: datetime) -> datetime:
         """Return when to try again: backoff, not before anybody may be called, not after the message's own end."""
         seconds = self.backoff.pause(retry=max(pause.round - 1, 0), uniform=self.uniform)

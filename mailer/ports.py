@@ -11,8 +11,10 @@ from mailer.address import Address
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane, Role
 from mailer.event import Event, Quarantined
-from mailer.ledger import Claim, DeadCall, Due, Move, Overdue, Recipient, Result, Submission, Sweep, Work
+from mailer.ledger import Barred, Claim, DeadCall, Due, Move, Overdue, Recipient, Result, Submission, Sweep, Work
 from mailer.message import Message
+from mailer.source import Page, Source, Span
+from mailer.suppression import Reason
 from mailer.view import MessageView
 
 
@@ -187,6 +189,34 @@ class Provider(Protocol):
         """Return what a webhook tells of, and the pieces of it that are no event; raise nothing, whatever it is."""
         ...
 
+    def sources(self) -> tuple[Source, ...]:
+        """Return what can be read back: events, if it keeps them, and its lists of whom it does not mail."""
+        ...
+
+    def ask(self, source: str, span: Span, *, page: str | None) -> HttpRequest:
+        """Return the request for a page of a source: the first, or what the page before named as its next."""
+        ...
+
+    def page(self, source: str, span: Span, response: HttpResponse, *, page: str | None, now: datetime) -> Page:
+        """Return the page that was asked for.
+
+        Raises:
+            ProviderError: this is none; `retry_after` says when to come back.
+        """
+        ...
+
+    def removals(self, email: str, reason: Reason) -> tuple[HttpRequest, ...]:
+        """Return the requests that take an address off every list on which it stands for this reason; may be none."""
+        ...
+
+    def removed(self, response: HttpResponse, *, now: datetime) -> None:
+        """Return normally if the answer to a removal says that the address is not on the list (any more).
+
+        Raises:
+            ProviderError: it may still be.
+        """
+        ...
+
 
 class Transport(Protocol):
     """Carries one request and returns the answer, whatever its status."""
@@ -246,6 +276,10 @@ class Store(Protocol):
 
     def claim(self, claims: Sequence[Claim], *, now: datetime) -> set[str]:
         """Move from queued to sending; return the ids that are ours."""
+        ...
+
+    def suppress(self, id: str, barred: Sequence[Barred], *, seen: int, now: datetime) -> bool:
+        """Let recipients be suppressed; tell whether the envelope was still as it was seen."""
         ...
 
     def record(self, results: Sequence[Result], *, now: datetime) -> dict[str, EnvelopeInput]:

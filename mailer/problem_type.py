@@ -76,8 +76,8 @@ _ALL = (
         cure="Send less at once. A message may have 25 MB, counted as JSON with base64.",
     ),
     ProblemType(
-        slug="unsupported-media-type", status=415, title="The body must be application/json",
-        cure="Send `Content-Type: application/json` and no `Content-Encoding`.",
+        slug="unsupported-media-type", status=415, title="The body is of a type that is not taken here",
+        cure="Send `Content-Type: application/json` (`text/csv` for CSV), in UTF-8, and no `Content-Encoding`.",
     ),
     ProblemType(
         slug="invalid-message", status=422, title="The message is not valid",

@@ -8,6 +8,7 @@ from mailer.delivery import EnvelopeInput
 from mailer.errors import AccountRefused, ProviderError, SenderRefused
 from mailer.ledger import Attempt, Move, Work
 from mailer.outcome import Outcome
+from mailer.suppression import NO_TO_LEFT, NOBODY_LEFT
 
 _log = log.get(__name__)
 
@@ -53,6 +54,7 @@ def end(
     alarm: Alarm, move: Move, happened: EnvelopeInput, *, request_id: str | None = None, last: Attempt | None = None
 ) -> None:
     """Raise the alarm of a mail that was not sent, or of which nobody knows."""
-    if happened in _ALARMS:
+    as_wanted = happened is EnvelopeInput.FAIL and move.reason in (NOBODY_LEFT, NO_TO_LEFT)
+    if happened in _ALARMS and not as_wanted:
         about = {"provider": last.provider, "status": last.status_code, "reason": last.error_code} if last else {}
         alarm(_ALARMS[happened], **{"envelope_id": move.id, "request_id": request_id, "reason": move.reason, **about})

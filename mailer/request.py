@@ -13,12 +13,16 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from mailer import limits
-from mailer.address import Line, Text, domain
+from mailer.address import Email, Line, Text, domain
 from mailer.delivery import EnvelopeStatus
 from mailer.event import FeedType
-from mailer.message import Ahead, Message, Moment
+from mailer.message import Ahead, Message, Moment, StreamName
 from mailer.resource import MOST_AT_ONCE, MOST_OF_A_PAGE, Scope
 from mailer.schema import OrElse, Says
+from mailer.suppression import WHOLE, Reason
+
+# Characters of a suppression's detail.
+MOST_DETAIL = 300
 
 
 def _text(value: object) -> object:
@@ -59,6 +63,17 @@ class Request(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class PageQuery(Request):
+    """Which page of a list.
+
+    Attributes:
+        cursor: `next_cursor` of the page before, with the same conditions.
+    """
+
+    limit: Annotated[int, Field(ge=1, le=MOST_OF_A_PAGE)] = 50
+    cursor: Annotated[str, Field(max_length=500)] | None = None
+
+
 class BulkRequest(Request):
     """Up to 500 different messages, stored in one transaction; each is accepted or refused for itself."""
 
@@ -69,7 +84,7 @@ class BulkRequest(Request):
     ]
 
 
-class MessageQuery(Request):
+class MessageQuery(PageQuery):
     """Which messages, the newest first; every condition that is given must hold.
 
     Attributes:
@@ -89,8 +104,43 @@ class MessageQuery(Request):
     metadata_value: Annotated[Text, Field(max_length=4096)] | None = None
     since: Moment | None = None
     until: Moment | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_OF_A_PAGE)] = 50
-    cursor: Annotated[str, Field(max_length=500)] | None = None
+
+
+class SuppressionQuery(PageQuery):
+    """Which suppressions, the newest first; every condition that is given must hold.
+
+    Attributes:
+        email: an address, without regard to case; `*@example.com`: every one at that domain.
+        stream: exactly; empty: those that hold in every stream.
+        cursor: `next_cursor` of the page before, with the same conditions.
+    """
+
+    email: Annotated[Line, Field(min_length=3, max_length=320)] | None = None
+    reason: Reason | None = None
+    stream: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,63})?$")] | None = None
+
+
+class SuppressionRequest(Request):
+    """An address that is not to be mailed any more.
+
+    Attributes:
+        stream: where it holds: a lane's name or a named stream; null: in every stream. `bounced` and `complained` are
+            about the address itself, and hold in every stream.
+        detail: more about why, for people.
+    """
+
+    email: Annotated[Email, pydantic.AfterValidator(str.lower)]
+    reason: Reason = Reason.MANUAL
+    stream: Annotated[StreamName | None, Field(validate_default=True)] = None
+    detail: Annotated[Line, Field(max_length=MOST_DETAIL)] = ""
+
+    @pydantic.field_validator("stream")
+    @classmethod
+    def _whole(cls, stream: str | None, info: pydantic.ValidationInfo) -> str | None:
+        reason = info.data.get("reason")
+        if stream is not None and reason in WHOLE:
+            raise PydanticCustomError("stream", "must be left out: {reason} holds in every stream", {"reason": reason})
+        return stream
 
 
 class ScheduleChange(Request):

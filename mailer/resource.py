@@ -18,6 +18,7 @@ from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Rol
 from mailer.event import FeedType
 from mailer.outcome import Outcome
 from mailer.schema import MOMENT, Says
+from mailer.suppression import Reason
 
 # Messages of one bulk request; of one page.
 MOST_AT_ONCE = 500
@@ -31,13 +32,18 @@ Time = Annotated[datetime, PlainSerializer(rfc3339, when_used="json"), WithJsonS
 
 
 class Scope(StrEnum):
-    """What a key may do. `admin` may do everything in its project."""
+    """What a key may do. `admin` may do everything in its project.
+
+    `ignore_suppressions`, beside `send`: hand over messages that go to suppressed addresses too.
+    """
 
     SEND = "send"
     READ = "read"
     CONTENT = "content"
     EVENTS = "events"
     ENDPOINTS = "endpoints"
+    SUPPRESSIONS = "suppressions"
+    IGNORE_SUPPRESSIONS = "ignore_suppressions"
     ADMIN = "admin"
 
 
@@ -55,11 +61,16 @@ class Accepted(Resource):
 
 
 class RecipientState(Resource):
-    """What became of a message for one recipient."""
+    """What became of a message for one recipient.
+
+    Attributes:
+        reason: why nothing was sent to one that is `suppressed`; None for the others.
+    """
 
     email: str
     role: Role
     status: DeliveryStatus
+    reason: str | None = None
 
 
 class AttemptState(Resource):
@@ -113,12 +124,16 @@ class MessageState(Resource):
         reason: why it rests or waits, None where all is well.
         next_attempt_at: when it is tried (again), None: at once, or never if it rests.
         possible_duplicates: how many attempts were made although an earlier one may have been taken.
+        stream: what kind of mail it is, to be unsubscribed from; the lane's name where none was given.
+        ignore_suppressions: whether it was to be sent to suppressed addresses too.
     """
 
     id: Id
     status: EnvelopeStatus
     reason: str | None
     lane: Lane
+    stream: str
+    ignore_suppressions: bool
     on_unknown: OnUnknown
     test: bool
     request_id: str
@@ -400,6 +415,43 @@ class KeyList(Resource):
     """The keys of a project, the newest first; revoked ones too."""
 
     keys: list[KeyState]
+
+
+class SuppressionState(Resource):
+    """An address that is not mailed.
+
+    Attributes:
+        stream: where that holds; None: in every stream.
+        source: who said so: a provider, `api`, `csv`, `cli`.
+        detail: more about why, with addresses masked; may be empty.
+    """
+
+    id: Id
+    email: str
+    reason: Reason
+    stream: str | None
+    source: str
+    detail: str
+    created_at: Time
+
+
+class SuppressionPage(Resource):
+    """A page of suppressions, the newest first. `next_cursor` is None on the last one."""
+
+    suppressions: list[SuppressionState]
+    next_cursor: str | None
+
+
+class SuppressionsAdded(Resource):
+    """What became of a file of suppressions.
+
+    Attributes:
+        lines: how many there were, without the header.
+        added: how many are new; the others were known, or stood in it twice.
+    """
+
+    lines: int
+    added: int
 
 
 def plain(resource: Resource) -> dict[str, Any]:

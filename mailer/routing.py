@@ -45,8 +45,22 @@ class Routing:
             raise ConfigurationError("MAILER_ROUTING: some weight must be above 0")
         return cls(weights)
 
-    def route(self, available: Collection[str], *, uniform: Callable[[float, float], float]) -> tuple[str, ...]:
-        """Return the ordered providers of one envelope: all that are available, whoever comes first."""
+    def route(
+        self,
+        available: Collection[str],
+        *,
+        uniform: Callable[[float, float], float],
+        silent: Collection[str] = frozenset(),
+    ) -> tuple[str, ...]:
+        """Return the ordered providers of one envelope: all that are available, whoever comes first.
+
+        Args:
+            silent: providers that accept and report nothing: they come last.
+        """
+        order = self._route(available, uniform)
+        return (*(name for name in order if name not in silent), *(name for name in order if name in silent))
+
+    def _route(self, available: Collection[str], uniform: Callable[[float, float], float]) -> tuple[str, ...]:
         order = [name for name in self.weights if name in available]
         order += [name for name in available if name not in order]
         first = self._first(order, uniform)

@@ -28,12 +28,16 @@ SWEEP_TASK = "tasks.sweep"
 READ_TASK = "tasks.read_webhook"
 TELL_TASK = "tasks.publish_events"
 CALL_TASK = "tasks.call_endpoints"
+RECONCILE_TASK = "tasks.reconcile"
+REMOVE_TASK = "tasks.remove_suppressions"
 
 _ROUTES = {
     SWEEP_TASK: SWEEP_QUEUE,
     READ_TASK: EVENTS_QUEUE,
     TELL_TASK: CALLBACKS_QUEUE,
     CALL_TASK: CALLBACKS_QUEUE,
+    RECONCILE_TASK: EVENTS_QUEUE,
+    REMOVE_TASK: EVENTS_QUEUE,
 }
 
 # Seconds an application waits for the broker before it is told that the broker is not there.
@@ -100,12 +104,22 @@ class Settings:
     # How long a message without `expires_at` is tried.
     deadline_transactional: float = _setting("MAILER_DEADLINE_TRANSACTIONAL", 86_400.0)
     deadline_bulk: float = _setting("MAILER_DEADLINE_BULK", 259_200.0)
+    # After so many mails in a row that bounced temporarily an address counts as bad; 0: never.
+    soft_bounces: int = _setting("MAILER_SOFT_BOUNCES", 5)
     sweep_interval: float = _setting("MAILER_SWEEP_INTERVAL", 10.0, least=0.1)
     sweep_batch: int = _setting("MAILER_SWEEP_BATCH", 500, least=1)
     # How long past its time a wake-up counts as lost and the sweep repeats it.
     sweep_grace: float = _setting("MAILER_SWEEP_GRACE", 60.0)
     # The sweep adds nothing to a queue that holds so many.
     sweep_depth: int = _setting("MAILER_SWEEP_DEPTH", 5_000, least=1)
+    # How often providers are read back for what webhooks lost; 0: never.
+    reconcile_interval: float = _setting("MAILER_RECONCILE_INTERVAL", 300.0)
+    # Each reading begins so long before the last one's end: Mailgun's pages are complete after half an hour.
+    reconcile_overlap: float = _setting("MAILER_RECONCILE_OVERLAP", 1800.0)
+    # Requests a second, for each provider.
+    reconcile_rate: float = _setting("MAILER_RECONCILE_RATE", 5.0, least=0.01)
+    # 1: a provider that accepts mails and reports nothing of them comes last on new routes.
+    avoid_silent: int = _setting("MAILER_AVOID_SILENT", 0)
     # How long a worker that is asked to end lets its calls run; a supervisor should wait 5 more before it kills.
     shutdown_seconds: float = _setting("MAILER_SHUTDOWN_SECONDS", 25.0, least=1)
     # How many calls one endpoint of an application gets at the same time.

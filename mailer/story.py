@@ -76,7 +76,9 @@ def people(message: MessageView) -> str:
 
 
 def _acceptance(m: MessageView) -> str:
-    return f"request {m.request_id}, lane {m.lane}, on_unknown {m.on_unknown}, {people(m)}"
+    words = [f"request {m.request_id}", f"lane {m.lane}", f"on_unknown {m.on_unknown}", people(m)]
+    words[2:2] = [f"stream {m.stream}"] if m.stream != m.lane else []
+    return ", ".join([*words, *(["suppressions ignored"] if m.ignore_suppressions else [])])
 
 
 def _attempts(story: Story) -> Iterator[Line]:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailer.delivery import DeliveryStatus, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.ledger import Attempt
+from mailer.suppression import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryView:
-    """The state of a message for one recipient."""
+    """The state of a message for one recipient.
+
+    Attributes:
+        reason: of one that is suppressed: why.
+    """
 
     email: str
     role: Role
     status: DeliveryStatus
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,8 @@ class MessageView:
     next_attempt_at: datetime | None
     reason: str | None
     possible_duplicates: int
+    stream: str
+    ignore_suppressions: bool
     tags: tuple[str, ...]
     metadata: Mapping[str, str]
     recipients: tuple[DeliveryView, ...]
@@ -70,7 +79,7 @@ class MessageLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place in a list of messages: after this one, which is older than those before it."""
+    """A place in a list: after this one, which is older than those before it."""
 
     created_at: datetime
     id: str
@@ -99,6 +108,33 @@ class Selection:
     until: datetime | None = None
     after: Place | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressionSelection:
+    """Which suppressions a list shows, the newest first; every condition that is given holds.
+
+    Attributes:
+        email, domain: in lower case.
+        stream: exactly; empty: those that hold in every stream.
+        after: the last one of the page before.
+    """
+
+    project_id: str
+    test: bool = False
+    email: str | None = None
+    domain: str | None = None
+    reason: Reason | None = None
+    stream: str | None = None
+    after: Place | None = None
+    limit: int = 50
+
+    @classmethod
+    def matching(cls, text: str | None, **conditions: Any) -> SuppressionSelection:
+        """Return those of an address, or of a whole domain where it is written as `*@example.com`; None: any."""
+        found = (text or "").lower()
+        domain = found.removeprefix("*@") if found.startswith("*@") else None
+        return cls(email=None if domain is not None else found or None, domain=domain, **conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from sandbox.page import Page
 from sandbox.provider import Front
 from sandbox.server import Listener
 from sandbox.setting import MAILGUN_HOST, PAGE_HOST, SENDGRID_HOST, Settings
+from sandbox.suppression import Suppressions
 from sandbox.switchboard import Switchboard
 from sandbox.webhook import Webhooks
 from sandbox.wire import Request, Response
@@ -26,15 +27,17 @@ class Sandbox:
         database = Database(settings.directory / "sandbox.db")
         inbox = Inbox(database, _now)
         self._switches = Switchboard(database, random.random)
+        lists = Suppressions(database, _now)
         webhooks = Webhooks(settings)
+        tells = (lists.add, webhooks.tell)
         self._control = Control(inbox, self._switches, webhooks)
         self._page = Page(inbox)
-        self._sendgrid = Front(sendgrid.SendGrid(settings.sendgrid_key, _now), self._switches, inbox, webhooks.tell)
+        self._sendgrid = Front(sendgrid.SendGrid(settings.sendgrid_key, _now, lists), self._switches, inbox, tells)
         self._mailgun = Front(
-            mailgun.Mailgun(settings.mailgun_key, settings.mailgun_domain, _now, inbox),
+            mailgun.Mailgun(settings.mailgun_key, settings.mailgun_domain, _now, inbox, lists),
             self._switches,
             inbox,
-            webhooks.tell,
+            tells,
         )
         self._listener = Listener(PAGE_HOST, settings.port, self._everything)
         self._listeners = {
@@ -57,7 +60,7 @@ class Sandbox:
             listener.open()
 
     def _everything(self, request: Request) -> Response:
-        if request.path in sendgrid.PATHS:
+        if sendgrid.owns(request.path):
             return self._sendgrid(request)
         if request.path.startswith("/v3/"):
             return self._mailgun(request)

@@ -30,6 +30,15 @@ create table if not exists attachment (
     content blob not null,
     primary key (mail_id, position)
 );
+create table if not exists listed (
+    provider text not null,
+    list text not null,
+    address text not null,
+    at text not null,
+    mail_id integer not null references mail on delete cascade
+);
+create index if not exists listed_address on listed (provider, list, address, at);
+create index if not exists listed_mail on listed (mail_id);
 create table if not exists fault (
     provider text primary key,
     fault text not null,

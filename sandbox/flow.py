@@ -21,11 +21,13 @@ class Flow:
         hold: none goes out; they wait until it is off.
         shuffled: those that go out together go in no order, and each up to a second late.
         doubled: each event is sent twice.
+        lost: none is sent of the mails that are taken in meanwhile, and none later.
     """
 
     hold: bool = False
     shuffled: bool = False
     doubled: bool = False
+    lost: bool = False
 
     def as_dict(self) -> dict[str, bool]:
         """Return it as it could be put again."""

@@ -1,4 +1,4 @@
-"""Mailgun's API v3: messages, the domain, and through mailgun_event.py the events.
+"""Mailgun's API v3: messages, the domain, and through files of their own the events and the suppression lists.
 
 Source: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages
 """
@@ -15,11 +15,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from sandbox import mailgun_event, mailgun_rule
+from sandbox import mailgun_event, mailgun_rule, mailgun_suppression
 from sandbox.inbox import Inbox
 from sandbox.mail import Mail, headers_of_interest
 from sandbox.mailgun_form import Form, FormError, parse
 from sandbox.mailgun_rule import RuleError
+from sandbox.suppression import Suppressions
 from sandbox.wire import Answer, Request, json_answer, nginx_answer, text_answer
 
 MAX_REQUEST = int(52.4 * 1024 * 1024)
@@ -27,20 +28,22 @@ MAX_REQUEST = int(52.4 * 1024 * 1024)
 _SEND = re.compile(r"/v3/([^/]+)/messages")
 _DOMAIN = re.compile(r"/v3/domains/([^/]+)")
 _EVENTS = re.compile(r"/v3/([^/]+)/events(?:/([^/]+))?")
-_ROUTES = (("POST", _SEND), ("GET", _DOMAIN), ("GET", _EVENTS))
+_LISTS = mailgun_suppression.PATH
+_ROUTES = (("POST", _SEND), ("GET", _DOMAIN), ("GET", _EVENTS), ("GET", _LISTS), ("DELETE", _LISTS))
 _TOO_LARGE = "request size exceeds 52.4MiB limit"
 
 
 class Mailgun:
-    """`POST /v3/{domain}/messages`, `GET /v3/{domain}/events` and `GET /v3/domains/{domain}`."""
+    """`POST /v3/{domain}/messages`, `GET /v3/{domain}/events`, the suppression lists and `GET /v3/domains/{domain}`."""
 
     name = "mailgun"
 
-    def __init__(self, key: str, domain: str, clock: Callable[[], datetime], inbox: Inbox) -> None:
+    def __init__(self, key: str, domain: str, clock: Callable[[], datetime], inbox: Inbox, lists: Suppressions) -> None:
         self._key = key
         self._domain = domain
         self._clock = clock
         self._inbox = inbox
+        self._lists = lists
 
     def receive(self, request: Request) -> tuple[Answer, Sequence[Mail]]:
         """Return the answer and, when it is queued, the mails it makes."""
@@ -56,6 +59,8 @@ class Mailgun:
             return _message(404, f"Domain not found: {match[1]}"), ()
         if route is _SEND:
             return self._send(request)
+        if route is _LISTS:
+            return self._suppressions(request, match[2], match[3]), ()
         return (self._about() if route is _DOMAIN else self._events(request, match[2])), ()
 
     def failure(self, request: Request, status: int, retry_after: int | None) -> Answer:
@@ -97,6 +102,15 @@ class Mailgun:
             asked = mailgun_event.page(request.query, token)
             return json_answer(200, mailgun_event.answer(self._inbox, asked, base=base))
         except mailgun_event.QueryError as error:
+            return _message(400, str(error))
+
+    def _suppressions(self, request: Request, name: str, address: str | None) -> Answer:
+        base = f"http://{request.headers.get('host', 'localhost')}/v3/{self._domain}/{name}"
+        if request.method == "DELETE" and address is None:
+            return _message(405, "The sandbox empties no list: name an address")
+        try:
+            return mailgun_suppression.answer(self._lists, request.method, name, address, request.query, base=base)
+        except mailgun_suppression.QueryError as error:
             return _message(400, str(error))
 
     def _send(self, request: Request) -> tuple[Answer, Sequence[Mail]]:

@@ -30,7 +30,7 @@ class Front:
     """A provider behind its fault switch, before the inbox.
 
     Args:
-        tell: is given what was taken in, as the inbox knows it.
+        tells: each is given what was taken in, as the inbox knows it.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Front:
         provider: Provider,
         switches: Switchboard,
         inbox: Inbox,
-        tell: Callable[[Sequence[Mapping[str, Any]]], None],
+        tells: Sequence[Callable[[Sequence[Mapping[str, Any]]], None]],
     ) -> None:
         self._provider = provider
         self._switches = switches
         self._inbox = inbox
-        self._tell = tell
+        self._tells = tells
 
     def __call__(self, request: Request) -> Response:
         """Answer, or fail as the switch says."""
@@ -53,7 +53,9 @@ class Front:
     def _take(self, request: Request, answered: str) -> Answer:
         answer, mails = self._provider.receive(request)
         if mails:
-            self._tell(self._inbox.add(mails, answered))
+            known = self._inbox.add(mails, answered)
+            for tell in self._tells:
+                tell(known)
         return answer
 
     def _fail(self, request: Request, strike: Strike) -> Response:

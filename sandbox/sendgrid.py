@@ -1,4 +1,4 @@
-"""SendGrid's Web API v3, as far as sending goes.
+"""SendGrid's Web API v3, as far as sending goes, and its suppression lists.
 
 Source: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
 """
@@ -14,14 +14,21 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox import sendgrid_rule
+from sandbox import sendgrid_rule, sendgrid_suppression
 from sandbox.mail import Attachment, Mail, Person, headers_of_interest
 from sandbox.sendgrid_problem import Problem
+from sandbox.suppression import Suppressions
 from sandbox.wire import Answer, Request, json_answer, nginx_answer
 
 SEND = "/v3/mail/send"
 SCOPES = "/v3/scopes"
-PATHS = frozenset({SEND, SCOPES})
+_LISTS = (sendgrid_suppression.LIST, sendgrid_suppression.ENTRY, sendgrid_suppression.GLOBAL)
+
+
+def owns(path: str) -> bool:
+    """Tell whether a path is one of SendGrid's."""
+    return path in (SEND, SCOPES) or any(pattern.fullmatch(path) for pattern in _LISTS)
+
 
 MAX_BYTES = 30 * 1024 * 1024
 """Of one request, attachments in base64 included."""
@@ -45,25 +52,42 @@ _FAILURES = {
 
 
 class SendGrid:
-    """`POST /v3/mail/send` and `GET /v3/scopes`."""
+    """`POST /v3/mail/send`, `GET /v3/scopes` and the suppression lists."""
 
     name = "sendgrid"
 
-    def __init__(self, key: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, key: str, clock: Callable[[], datetime], lists: Suppressions) -> None:
         self._key = key
         self._clock = clock
+        self._lists = lists
 
     def receive(self, request: Request) -> tuple[Answer, Sequence[Mail]]:
         """Return the answer and, with a 202, one mail for each personalization."""
         if request.size > MAX_BYTES:
             return nginx_answer(413), ()
-        if request.path not in PATHS:
+        if not owns(request.path):
             return _refusal(404), ()
         if not self._authorized(request):
             return _refusal(401), ()
+        if request.path not in (SEND, SCOPES):
+            return self._suppressions(request), ()
         if request.method != ("POST" if request.path == SEND else "GET"):
             return _refusal(405), ()
         return self._send(request) if request.path == SEND else (json_answer(200, {"scopes": ["mail.send"]}), ())
+
+    def _suppressions(self, request: Request) -> Answer:
+        if match := sendgrid_suppression.LIST.fullmatch(request.path):
+            if request.method != "GET":
+                return _refusal(405)
+            try:
+                return json_answer(200, sendgrid_suppression.listed(self._lists, match[1], request.query))
+            except sendgrid_suppression.QueryError as error:
+                return _errors(400, error.problems)
+        if request.method != "DELETE":
+            return _refusal(405)
+        match = sendgrid_suppression.ENTRY.fullmatch(request.path)
+        name, address = (match[1], match[2]) if match else ("unsubscribes", request.path.rpartition("/global/")[2])
+        return Answer(204) if self._lists.delete("sendgrid", name, address) else _refusal(404)
 
     def failure(self, request: Request, status: int, retry_after: int | None) -> Answer:  # noqa: ARG002 - the Protocol's
         """Return SendGrid's own answer of this status; gateways' and unknown ones are nginx's."""

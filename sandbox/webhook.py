@@ -23,7 +23,7 @@ class Webhooks:
 
     def tell(self, mails: Sequence[Mapping[str, Any]]) -> None:
         """Send what will happen to these mails of the inbox, each thing when its time comes; returns at once."""
-        for mail in mails if self._posts else ():
+        for mail in mails if self._posts and not self._flow.lost else ():
             self._posts[mail["provider"]].add(occurrences(mail))
 
     def set(self, flow: Flow) -> None:

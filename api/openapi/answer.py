@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pydantic
 
-from api.openapi.component import Components, Model
+from api.openapi.component import Components, Model, media_type
 from api.openapi.example import EXAMPLES
 from api.openapi.header import headers
 from api.openapi.route import Route
@@ -32,9 +32,8 @@ def responses(route: Route, components: Components, routes: Iterable[Route]) -> 
 
 
 def _content(model: Model, components: Components) -> dict[str, Any]:
-    media_type = getattr(model, "media_type", "application/json")
     shown = {"example": {"$ref": f"#/components/examples/{model.__name__}"}} if model in EXAMPLES else None
-    return {media_type: {"schema": components.answered(model)} | ({"examples": shown} if shown else {})}
+    return {media_type(model): {"schema": components.answered(model)} | ({"examples": shown} if shown else {})}
 
 
 def _summary(model: Model | None, status: int) -> str:

@@ -21,6 +21,15 @@ _TEMPLATE = "#/components/schemas/{model}"
 _ATTRIBUTE = re.compile(r"\n {4}(?=\w[\w, ]*: )")
 
 
+JSON = "application/json"
+
+
+def media_type(model: Model) -> str:
+    """Return what a model is on the wire."""
+    found: str = getattr(model, "media_type", JSON)
+    return found
+
+
 class Components:
     """The schemas of every model that these routes take or answer with."""
 

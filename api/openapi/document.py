@@ -11,7 +11,7 @@ import flask
 
 import mailer
 from api.openapi import answer, header, parameter, trouble
-from api.openapi.component import Components
+from api.openapi.component import Components, media_type
 from api.openapi.example import EXAMPLES
 from api.openapi.route import Route, routes
 from mailer.resource import Problem
@@ -84,10 +84,8 @@ def _operation(route: Route, components: Components, all_routes: tuple[Route, ..
 
 def _body(model: Any, components: Components) -> dict[str, Any]:
     example = {"example": {"$ref": f"#/components/examples/{model.__name__}"}}
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": components.taken(model), "examples": example}},
-    }
+    content = {"schema": components.taken(model), "examples": example}
+    return {"required": True, "content": {media_type(model): content}}
 
 
 def _components(all_routes: tuple[Route, ...], components: Components) -> dict[str, Any]:

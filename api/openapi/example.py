@@ -6,6 +6,7 @@ from typing import Any
 
 import pydantic
 
+from api.spreadsheet import Csv
 from mailer import request, resource
 from mailer.address import Address
 from mailer.attachment import Attachment
@@ -31,7 +32,7 @@ _MESSAGE = {
     "tags": ["invoice"],
     "metadata": {"order": "4711"},
 }
-_RECIPIENT = {"email": "bob@example.com", "role": "to", "status": "accepted"}
+_RECIPIENT = {"email": "bob@example.com", "role": "to", "status": "accepted", "reason": None}
 _ATTEMPT = {
     "provider": "sendgrid",
     "started_at": _AT,
@@ -55,6 +56,8 @@ _BOTH = {
     "recipients": [_RECIPIENT],
 }
 _STATE = _BOTH | {
+    "stream": "transactional",
+    "ignore_suppressions": False,
     "on_unknown": "failover",
     "expires_at": _EXPIRY,
     "next_attempt_at": None,
@@ -89,6 +92,15 @@ _KEY = {
     "expires_at": None,
     "revoked_at": None,
     "last_used_at": _DONE,
+}
+_SUPPRESSION = {
+    "id": "01a20d7c-7c11-7d02-a3f0-5b7a2f6a1c9e",
+    "email": "eve@example.com",
+    "reason": "unsubscribed",
+    "stream": "news",
+    "source": "sendgrid",
+    "detail": "",
+    "created_at": _AT,
 }
 
 _TOLD = {
@@ -188,6 +200,11 @@ EXAMPLES: dict[type[pydantic.BaseModel], Any] = {
     resource.KeyState: _KEY,
     resource.KeyCreated: _KEY | {"key": "mk_live_4f9a_kept_by_you_alone"},
     resource.KeyList: {"keys": [_KEY]},
+    request.SuppressionRequest: {"email": "eve@example.com", "reason": "unsubscribed", "stream": "news"},
+    resource.SuppressionState: _SUPPRESSION,
+    resource.SuppressionPage: {"suppressions": [_SUPPRESSION], "next_cursor": None},
+    resource.SuppressionsAdded: {"lines": 2, "added": 1},
+    Csv: "email,stream,reason\r\neve@example.com,news,unsubscribed\r\ndan@example.com,,manual\r\n",
     resource.Health: {"status": "ok"},
     resource.Readiness: {"status": "ok", "database": "ok", "broker": "ok"},
 }

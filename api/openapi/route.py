@@ -46,7 +46,7 @@ class Route:
     def tag(self) -> str:
         """What it is about: `messages`, `keys`, or what stands alone."""
         parts = self.path.strip("/").split("/")
-        return parts[1] if parts[0] == "v1" else self.endpoint.partition(".")[0]
+        return parts[1].partition(".")[0] if parts[0] == "v1" else self.endpoint.partition(".")[0]
 
     @property
     def writes(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from api.openapi.component import Components
+from api.openapi.component import JSON, Components, media_type
 from api.openapi.header import headers
 from api.openapi.route import Route
 from mailer.message import Message
@@ -79,7 +79,9 @@ def _of_all(route: Route) -> Iterator[str]:
 def _of_writing(route: Route) -> Iterator[str]:
     body = route.operation.body
     if body:
-        yield from ("bad-request", "not-json", "too-large", "unsupported-media-type")
+        yield from ("bad-request", "too-large", "unsupported-media-type")
+        if media_type(body) == JSON:
+            yield "not-json"
         yield "invalid-message" if body in {Message, BulkRequest} else "invalid-request"
     if route.writes:
         yield "uncertain"

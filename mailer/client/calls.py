@@ -39,7 +39,9 @@ BulkResults = list[BulkResult]
 Attempts = list[AttemptState]
 Events = list[Event]
 Keys = list[KeyState]
-ScopeField = Scope | Literal["send", "read", "content", "events", "endpoints", "admin"]
+ScopeField = (
+    Scope | Literal["send", "read", "content", "events", "endpoints", "suppressions", "ignore_suppressions", "admin"]
+)
 NetworkField = str | IPv4Network | IPv6Network
 
 _MESSAGES = "/v1/messages"

@@ -55,6 +55,8 @@ class MessageFields(TypedDict, total=False):
     tags: Sequence[str] | None
     metadata: Mapping[str, str] | None
     lane: Lane | Literal["transactional", "bulk"] | None
+    stream: str | None
+    ignore_suppressions: bool | None
     on_unknown: OnUnknown | Literal["failover", "wait", "fail"] | None
     send_at: Time | None
     expires_at: Time | None

@@ -16,7 +16,10 @@ from mailer.django.feature import UnsupportedFeature
 __all__ = ["UnsupportedFeature", "fields"]
 
 OPTIONS = frozenset(
-    {"tags", "metadata", "lane", "on_unknown", "send_at", "expires_at", "idempotency_key", "request_id"}
+    {
+        *("tags", "metadata", "lane", "stream", "ignore_suppressions", "on_unknown", "send_at", "expires_at"),
+        *("idempotency_key", "request_id"),
+    }
 )
 
 _BODIES = {"text/plain": "text", "text/html": "html"}

@@ -15,7 +15,9 @@ from mailer.delivery import Role
 from mailer.errors import ProviderError, SenderRefused, TemporarilyRefused, Unanswered
 from mailer.event import Event, Quarantined
 from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt, Verified
-from mailer.providers import answers, mailgun_event, webhook
+from mailer.providers import answers, mailgun_event, mailgun_source, webhook
+from mailer.source import Page, Source, Span
+from mailer.suppression import Reason
 
 # A field of a form: a name, and text or a file as (filename, content, type).
 Field = tuple[str, str | tuple[str, bytes, str]]
@@ -63,7 +65,7 @@ class Mailgun:
 
     def probe(self) -> HttpRequest:
         """Return the request for one event of the domain."""
-        return HttpRequest("GET", f"{self._base}/events?limit=1", {"Authorization": f"Basic {self._auth}"}, b"")
+        return self._plain("GET", "events?limit=1")
 
     def diagnose(self, response: HttpResponse) -> str | None:
         """Return what is wrong with key, region or domain.
@@ -87,7 +89,7 @@ class Mailgun:
         only after about half an hour, so an empty one proves nothing.
         """
         query = urlencode({"message-id": envelope.message_id_header.strip("<>"), "limit": 50})
-        return HttpRequest("GET", f"{self._base}/events?{query}", {"Authorization": f"Basic {self._auth}"}, b"")
+        return self._plain("GET", f"events?{query}")
 
     def found(self, response: HttpResponse, envelope: Envelope) -> str | None:
         """Return the mail's id if an event says that the envelope's very attempt was taken in."""
@@ -106,6 +108,33 @@ class Mailgun:
     def events(self, body: bytes) -> tuple[list[Event], list[Quarantined]]:
         """Return what a webhook tells of, and the pieces of it that are no event."""
         return mailgun_event.events(body)
+
+    def sources(self) -> tuple[Source, ...]:
+        """Return its events and its lists."""
+        return mailgun_source.SOURCES
+
+    def ask(self, source: str, span: Span, *, page: str | None) -> HttpRequest:
+        """Return the request for a page of a source."""
+        return self._plain("GET", mailgun_source.path(source, span, page=page))
+
+    def page(self, source: str, span: Span, response: HttpResponse, *, page: str | None, now: datetime) -> Page:  # noqa: ARG002
+        """Return a page of a source; raise the error of anything else."""
+        if (found := mailgun_source.read(source, span, response)) is None:
+            raise error(response, now=now)
+        return found
+
+    def removals(self, email: str, reason: Reason) -> tuple[HttpRequest, ...]:
+        """Return the request that takes an address off the list of this reason."""
+        lists = [name for name, listed in mailgun_source.REASONS.items() if listed is reason]
+        return tuple(self._plain("DELETE", f"{name}/{quote(email, safe='')}") for name in lists)
+
+    def removed(self, response: HttpResponse, *, now: datetime) -> None:
+        """Return normally if the address is not on the list any more, or never was."""
+        if not mailgun_source.is_gone(response):
+            raise error(response, now=now)
+
+    def _plain(self, method: str, path: str) -> HttpRequest:
+        return HttpRequest(method, f"{self._base}/{path}", {"Authorization": f"Basic {self._auth}"}, b"")
 
 
 def _attempt(event: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,9 @@ from mailer.delivery import Role
 from mailer.errors import ProviderError, Unanswered
 from mailer.event import Event, Quarantined
 from mailer.ports import Envelope, HttpRequest, HttpResponse, ProviderSetting, Receipt, Verified
-from mailer.providers import answers, sendgrid_event
+from mailer.providers import answers, sendgrid_event, sendgrid_source
+from mailer.source import Page, Source, Span
+from mailer.suppression import Reason
 
 
 class SendGrid:
@@ -54,7 +56,7 @@ class SendGrid:
 
     def probe(self) -> HttpRequest:
         """Return the request for the scopes of our key, "mail.send" among them."""
-        return HttpRequest("GET", f"{self._base}/scopes", {"Authorization": f"Bearer {self._key}"}, b"")
+        return self._plain("GET", "scopes")
 
     def diagnose(self, response: HttpResponse) -> str | None:
         """Return what is wrong with the key: refused, or not allowed to send."""
@@ -80,6 +82,32 @@ class SendGrid:
     def events(self, body: bytes) -> tuple[list[Event], list[Quarantined]]:
         """Return what a webhook tells of, and the pieces of it that are no event."""
         return sendgrid_event.events(body)
+
+    def sources(self) -> tuple[Source, ...]:
+        """Return its lists; what happened to a mail it tells once, by webhook."""
+        return sendgrid_source.SOURCES
+
+    def ask(self, source: str, span: Span, *, page: str | None) -> HttpRequest:
+        """Return the request for a page of a list."""
+        return self._plain("GET", sendgrid_source.path(source, span, page=page))
+
+    def page(self, source: str, span: Span, response: HttpResponse, *, page: str | None, now: datetime) -> Page:  # noqa: ARG002
+        """Return a page of a list; raise the error of anything else."""
+        if (found := sendgrid_source.read(source, response, page=page)) is None:
+            raise _refusal(response, now=now)
+        return found
+
+    def removals(self, email: str, reason: Reason) -> tuple[HttpRequest, ...]:
+        """Return the requests that take an address off every list of this reason."""
+        return tuple(self._plain("DELETE", path) for path in sendgrid_source.removals(email, reason))
+
+    def removed(self, response: HttpResponse, *, now: datetime) -> None:
+        """Return normally if the address is not on the list any more, or never was."""
+        if response.status not in (204, 404):
+            raise _refusal(response, now=now)
+
+    def _plain(self, method: str, path: str) -> HttpRequest:
+        return HttpRequest(method, f"{self._base}/{path}", {"Authorization": f"Bearer {self._key}"}, b"")
 
 
 def payload(envelope: Envelope) -> dict[str, Any]:
@@ -148,6 +176,14 @@ def error(response: HttpResponse, *, now: datetime) -> ProviderError:
     words = _words(response)
     kind = Unanswered if 200 <= response.status < 300 else answers.error_class(response.status)
     return answers.error(response, kind, words, now=now)
+
+
+def _refusal(response: HttpResponse, *, now: datetime) -> ProviderError:
+    """Return the error of an answer that concerns no mail: its limits are said as the time when they are lifted."""
+    found = error(response, now=now)
+    if response.status == 429 and found.retry_after is None:
+        found.retry_after = sendgrid_source.reset(response, seconds=now.timestamp())
+    return found
 
 
 def _words(response: HttpResponse) -> str:

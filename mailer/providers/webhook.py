@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from mailer import masking
 from mailer.errors import InvalidSignature
 from mailer.event import Event, Quarantined
 from mailer.providers import answers
+
+T = TypeVar("T")
 
 # Our clock and the provider's may differ so much.
 FUTURE = timedelta(minutes=10)
@@ -59,10 +61,10 @@ def signed_at(seconds: str, *, past: timedelta, now: datetime) -> datetime:
 
 
 def read(
-    provider: str, pieces: Iterable[object], one: Callable[[Mapping[str, Any]], Event]
-) -> tuple[list[Event], list[Quarantined]]:
-    """Return what is an event by `one`, and what is none; a bad one does not fail the others."""
-    events: list[Event] = []
+    provider: str, pieces: Iterable[object], one: Callable[[Mapping[str, Any]], T]
+) -> tuple[list[T], list[Quarantined]]:
+    """Return what is an event (or an entry) by `one`, and what is none; a bad one does not fail the others."""
+    events: list[T] = []
     bad: list[Quarantined] = []
     for piece in pieces:
         try:

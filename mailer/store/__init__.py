@@ -7,8 +7,20 @@ from datetime import datetime
 
 from mailer.api_key import Project
 from mailer.delivery import EnvelopeInput, Lane
-from mailer.ledger import Claim, DeadCall, Due, Move, Overdue, Result, Submission, Sweep, Work
-from mailer.store import answer, api_key, dead, dead_call, endpoint, envelope, message, migrate, notes, sweep
+from mailer.ledger import Barred, Claim, DeadCall, Due, Move, Overdue, Result, Submission, Sweep, Work
+from mailer.store import (
+    acceptance,
+    answer,
+    api_key,
+    dead,
+    dead_call,
+    endpoint,
+    envelope,
+    message,
+    migrate,
+    notes,
+    sweep,
+)
 from mailer.store.database import Database
 from mailer.view import MessageView
 
@@ -29,7 +41,7 @@ class Store:
             belonged to another message already, which then stays as it is.
         """
         with self.database.write() as connection:
-            new = message.insert(self.database, connection, submissions)
+            new, _ = acceptance.accept(self.database, connection, submissions)
             old = [s.id for s in submissions if s.id not in new]
             known = message.fingerprints(connection, old) if old else {}
         return {s.id: known.get(s.id, s.message.fingerprint) for s in submissions}
@@ -63,6 +75,11 @@ class Store:
         """Move each from queued to sending and write its attempt; return the ids that are ours now."""
         with self.database.write() as connection:
             return envelope.claim(connection, claims, now=now)
+
+    def suppress(self, id: str, barred: Sequence[Barred], *, seen: int, now: datetime) -> bool:
+        """Let recipients be suppressed, if the envelope still waits as it was seen; tell whether it did."""
+        with self.database.write() as connection:
+            return envelope.suppress(self.database, connection, id, barred, seen=seen, now=now)
 
     def record(self, results: Sequence[Result], *, now: datetime) -> dict[str, EnvelopeInput]:
         """Write outcomes and what follows; return what happened to each envelope that followed."""

@@ -10,13 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from mailer import delivery
+from mailer import delivery, suppression
 from mailer.address import Address
 from mailer.delivery import EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.event import FeedType
-from mailer.ledger import Attempt, Breaker, Claim, Due, Move, Recipient, Result, Work
+from mailer.ledger import Attempt, Barred, Breaker, Claim, Due, Move, Recipient, Result, Work
 from mailer.outcome import Outcome
-from mailer.store import breaker, feed, replay
+from mailer.store import breaker, feed, replay, standing
 from mailer.store.database import Database
 from mailer.store.message import ATTACHMENTS, attempts_of, rebuild
 from mailer.store.tables import attachments, attempts, contents, deliveries, envelopes, messages, notes
@@ -39,7 +39,7 @@ def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
         .where(envelopes.c.id.in_(ids))
     )
     rows = connection.execute(query).all()
-    people = _grouped(connection, sa.select(deliveries), deliveries.c.envelope_id, ids)
+    people = standing.people(connection, ids)
     # Most messages carry no file and are delivered at the first attempt: do not ask for what is not there.
     with_files = [row.message_id for row in rows if row.content.get(ATTACHMENTS)]
     files = _grouped(connection, sa.select(attachments), attachments.c.message_id, with_files) if with_files else {}
@@ -56,13 +56,24 @@ def load(connection: Connection, ids: Sequence[str]) -> dict[str, Work]:
 def claim(connection: Connection, claims: Sequence[Claim], *, now: datetime) -> set[str]:
     """Move each from queued to sending and write its attempt; return the ids that are ours now.
 
-    Left out is whatever somebody else moved since the claim was decided, and whatever would probe a provider that
-    another mail is probing already.
+    Left out is whatever somebody else moved since the claim was decided, what names somebody who has been suppressed
+    since, and what would probe a provider that another mail is probing already.
     """
     won = [c for c in claims if _take(connection, c, now=now)]
     if won:
         connection.execute(sa.insert(attempts), [_attempt_row(c) for c in won])
     return {c.id for c in won}
+
+
+def suppress(
+    database: Database, connection: Connection, id: str, barred: Sequence[Barred], *, seen: int, now: datetime
+) -> bool:
+    """Let recipients be suppressed, if the envelope still waits as it was seen; tell whether it did."""
+    waits = sa.select(envelopes.c.id).where(envelopes.c.id == id, envelopes.c.attempts == seen, _claimable())
+    if connection.execute(waits.with_for_update()).one_or_none() is None:
+        return False
+    standing.suppress(database, connection, id, barred, now=now)
+    return True
 
 
 def record(
@@ -221,8 +232,9 @@ def _claimable() -> sa.ColumnElement[bool]:
 def _take(connection: Connection, claim: Claim, *, now: datetime) -> bool:
     due = sa.or_(envelopes.c.next_attempt_at.is_(None), envelopes.c.next_attempt_at <= now)
     statement = sa.update(envelopes).where(
-        envelopes.c.id == claim.id, envelopes.c.attempts == claim.seen, _claimable(), due
-    )
+        envelopes.c.id == claim.id, envelopes.c.attempts == claim.seen, _claimable(), due,
+        *standing.nobody_barred(claim),
+    )  # fmt: skip
     values = {
         "status": EnvelopeStatus.SENDING.value, "attempt_id": claim.attempt.id, "attempts": claim.attempt.number,
         "route": list(claim.route), "next_attempt_at": None, "wake_at": claim.attempt.lease_until, "updated_at": now,
@@ -284,18 +296,24 @@ def _grouped(
 
 def _work(
     row: Row[Any],
-    people: list[Row[Any]],
+    people: list[standing.Person],
     files: list[Row[Any]],
     tried: list[Attempt],
     breakers: list[Breaker],
 ) -> Work:
-    recipients = tuple(Recipient(Role(p.role), Address.model_construct(email=p.email, name=p.name)) for p in people)
+    recipients = tuple(_recipient(p.row) for p in people)
+    message = rebuild(row.content, recipients, files)
+    bars = suppression.in_the_way(message)
     return Work(
         id=row.id, project_id=row.project_id, request_id=row.request_id, lane=Lane(row.lane),
         on_unknown=OnUnknown(row.on_unknown), status=EnvelopeStatus(row.status),
         created_at=row.created_at, route=tuple(row.route),
         attempt_id=row.attempt_id, next_attempt_at=row.next_attempt_at, wake_at=row.wake_at, expires_at=row.expires_at,
-        test=row.test, message=rebuild(row.content, recipients, files),
-        recipients=recipients,
-        attempts=tuple(tried), breakers=tuple(breakers),
+        test=row.test, message=message,
+        recipients=tuple(_recipient(p.row) for p in people if standing.is_left(p, bars, test=row.test)),
+        attempts=tuple(tried), breakers=tuple(breakers), barred=standing.barred(people, bars, test=row.test),
     )  # fmt: skip
+
+
+def _recipient(row: Row[Any]) -> Recipient:
+    return Recipient(Role(row.role), Address.model_construct(email=row.email, name=row.name))

@@ -16,7 +16,7 @@ from mailer.delivery import EnvelopeInput
 from mailer.event import OURS, Event, EventType, FeedType, Quarantined, state
 from mailer.ledger import Move, Result
 from mailer.outcome import Outcome
-from mailer.store import envelope, feed
+from mailer.store import envelope, feed, learning
 from mailer.store.database import Database
 from mailer.store.message import attempts_of
 from mailer.store.notes import write
@@ -27,33 +27,58 @@ from mailer.view import Piece, Told
 _OPEN = frozenset({Outcome.UNKNOWN, Outcome.STARTED})
 
 
-def take(database: Database, connection: Connection, told: Sequence[Event], *, now: datetime) -> list[str]:
-    """Store events that are not stored yet, and what follows; return the envelopes that an event has ended."""
+def take(
+    database: Database, connection: Connection, told: Sequence[Event], *, soft_bounces: int, now: datetime
+) -> list[str]:
+    """Store events that are not stored yet, and what follows; return the envelopes that an event has ended.
+
+    Args:
+        soft_bounces: after so many mails that bounced temporarily an address counts as bad; 0: never.
+    """
     accepted: list[str] = []
+    new: list[Event] = []
     # In one order everywhere: two webhooks must not wait for each other.
     for event in sorted(told, key=lambda e: (e.envelope_id or "", e.occurred_at)):
         owner = _owner(connection, event)
         if not _insert(database, connection, event, owner, now=now) or owner is None:
             continue
+        new.append(event)
         _move_recipient(connection, event, now=now)
         if _prove(database, connection, event, now=now):
             accepted.append(owner.id)
         if event.type is EventType.DELIVERED:
             _note_duplicate(database, connection, event, owner, now=now)
+    learning.learn(database, connection, new, most=soft_bounces, now=now)
     return accepted
+
+
+def unknown(connection: Connection, told: Sequence[Event]) -> list[Event]:
+    """Return the events that are not stored yet; all of one provider."""
+    if not told:
+        return []
+    ids = {event.provider_event_id[:255] for event in told}
+    mine = (events.c.provider == told[0].provider, events.c.provider_event_id.in_(ids))
+    known = set(connection.execute(sa.select(events.c.provider_event_id).where(*mine)).scalars())
+    return [event for event in told if event.provider_event_id[:255] not in known]
 
 
 def put_aside(
     database: Database, connection: Connection, pieces: Sequence[Quarantined], *, webhook_id: str, now: datetime
-) -> None:
-    """Keep what is no event, in place of what was none when its webhook was read before."""
-    connection.execute(sa.delete(quarantined).where(quarantined.c.webhook_id == webhook_id))
+) -> int:
+    """Keep what is no event, in place of what was none when its webhook was read before; return how many are new."""
+    of_it = quarantined.c.webhook_id == webhook_id
+    known = set(connection.execute(sa.delete(quarantined).where(of_it).returning(quarantined.c.id)).scalars())
+    new = 0
     for number, piece in enumerate(pieces):
+        id = ids.derived(f"{webhook_id} {number}")
         statement = database.insert(quarantined).values(
-            id=ids.derived(f"{webhook_id} {number}"), webhook_id=webhook_id, provider=piece.provider, received_at=now,
+            id=id, webhook_id=webhook_id, provider=piece.provider, received_at=now,
             reason=piece.reason[:300], raw=piece.raw,
         )  # fmt: skip
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+        statement = statement.on_conflict_do_nothing(index_elements=["id"])
+        written = connection.execute(statement.returning(quarantined.c.id)).scalar_one_or_none() is not None
+        new += written and id not in known
+    return new
 
 
 def pieces(connection: Connection, *, since: datetime | None, limit: int) -> list[Piece]:

@@ -8,16 +8,21 @@ from datetime import datetime
 from mailer.event import Event, Quarantined
 from mailer.ledger import Webhook
 from mailer.ports import Token
-from mailer.store import event, webhook
+from mailer.store import event, learning, webhook
 from mailer.store.database import Database
 from mailer.view import Piece
 
 
 class HearingStore:
-    """Webhooks and the events in them."""
+    """Webhooks and the events in them.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        soft_bounces: after so many mails in a row that bounced temporarily an address counts as bad; 0: never.
+    """
+
+    def __init__(self, database: Database, *, soft_bounces: int = learning.SOFT_BOUNCES) -> None:
         self.database = database
+        self._soft_bounces = soft_bounces
 
     def keep(self, given: Webhook, token: Token | None) -> bool:
         """Store a webhook as it came; tell whether it is new."""
@@ -46,7 +51,7 @@ class HearingStore:
             The envelopes whose sending an event has ended.
         """
         with self.database.write() as connection:
-            ended = event.take(self.database, connection, told, now=now)
+            ended = event.take(self.database, connection, told, soft_bounces=self._soft_bounces, now=now)
             event.put_aside(self.database, connection, pieces, webhook_id=id, now=now)
             webhook.done(connection, id, now=now)
             return ended

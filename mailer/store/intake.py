@@ -9,7 +9,7 @@ from mailer.api_key import ApiKey, Project
 from mailer.delivery import Lane
 from mailer.ledger import Answer, Once, Revision, Submission
 from mailer.message import Message
-from mailer.store import answer, api_key, listing, message, revise, story, sweep
+from mailer.store import acceptance, answer, api_key, listing, message, revise, story, sweep
 from mailer.store.database import Database
 from mailer.story import Story
 from mailer.view import Backlog, MessageLine, MessageView, Selection
@@ -24,16 +24,21 @@ class IntakeStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def accept(self, submissions: Sequence[Submission], *, asked: Once | None, given: Answer) -> Answer:
+    def accept(
+        self, submissions: Sequence[Submission], *, asked: Once | None, render: Callable[[frozenset[str]], Answer]
+    ) -> Answer:
         """Store messages under ids of their own, once for an Idempotency-Key, and return the answer that holds.
+
+        Args:
+            render: from the ids of those that have ended at once, since nobody of theirs may be mailed.
 
         Raises:
             KeyInUse, KeyReused: nothing was stored.
         """
 
         def store() -> Answer:
-            message.insert(self.database, connection, submissions)
-            return given
+            _, ended = acceptance.accept(self.database, connection, submissions)
+            return render(ended)
 
         with self.database.write() as connection:
             return answer.once(self.database, connection, asked, store)

@@ -70,6 +70,8 @@ def view(connection: Connection, *, project_id: str, id: str) -> MessageView | N
         lane=Lane(row.lane), on_unknown=OnUnknown(row.on_unknown), test=row.test, created_at=row.created_at,
         updated_at=row.updated_at, send_at=row.send_at, expires_at=row.expires_at, expires_chosen=row.expires_chosen,
         next_attempt_at=row.next_attempt_at, reason=row.reason, possible_duplicates=row.possible_duplicates,
+        stream=row.content.get("stream") or row.lane,
+        ignore_suppressions=row.content.get("ignore_suppressions", False),
         tags=tuple(row.content.get("tags", ())), metadata=row.content.get("metadata", {}),
         recipients=tuple(recipient(d) for d in connection.execute(people)),
         attempts=tuple(attempts_of(connection, [id]).get(id, ())),
@@ -78,7 +80,10 @@ def view(connection: Connection, *, project_id: str, id: str) -> MessageView | N
 
 def recipient(row: Row[Any]) -> DeliveryView:
     """Return the state of one recipient."""
-    return DeliveryView(email=row.email, role=Role(row.role), status=DeliveryStatus(row.status))
+    status = DeliveryStatus(row.status)
+    # What has been said of it since has nothing to do with why it was to be left out.
+    reason = row.reason if status is DeliveryStatus.SUPPRESSED else None
+    return DeliveryView(email=row.email, role=Role(row.role), status=status, reason=reason)
 
 
 def content(connection: Connection, *, project_id: str, id: str) -> Message | None:

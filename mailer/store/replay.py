@@ -131,7 +131,7 @@ def _doubtful() -> sa.ColumnElement[bool]:
 def _take_back_deliveries(connection: Connection, moved: set[str], *, now: datetime) -> None:
     sources = [s.value for s in delivery.BEFORE_REPLAY]
     statement = sa.update(deliveries).where(deliveries.c.envelope_id.in_(moved), deliveries.c.status.in_(sources))
-    connection.execute(statement.values(status=DeliveryStatus.QUEUED.value, updated_at=now))
+    connection.execute(statement.values(status=DeliveryStatus.QUEUED.value, reason=None, updated_at=now))
 
 
 def _prolong(connection: Connection, moved: list[str], seconds: float, *, now: datetime) -> None:

@@ -188,6 +188,8 @@ deliveries = Table(
     Column("name", Text),
     Column("role", String(3), nullable=False),
     Column("status", String(16), nullable=False),
+    # Of one that is suppressed: why.
+    Column("reason", String(16)),
     Column("updated_at", Moment, nullable=False),
     # Of its message: the order of lists.
     Column("created_at", Moment, nullable=False),
@@ -489,4 +491,91 @@ quarantined = Table(
     _id("webhook_id"),
     Index("ix_quarantined_webhook_id", "webhook_id"),
     Index("ix_quarantined_received_at", "received_at"),
+)
+
+# Addresses that are not mailed (mailer/suppression.py). `stream` is "" for all of them; `email` and `domain` are in
+# lower case. Looked up by (project, email) for every mail, listed by project and world, and by domain or reason.
+suppressions = Table(
+    "suppressions",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    Column("test", Boolean, nullable=False),
+    Column("email", String(320), nullable=False),
+    Column("domain", String(255), nullable=False),
+    Column("stream", String(64), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("detail", String(300), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_suppressions_email", "project_id", "email", "test", "stream", "reason", unique=True),
+    Index("ix_suppressions_created_at", "project_id", "test", "created_at", "id"),
+    Index("ix_suppressions_domain", "project_id", "test", "domain", "created_at", "id"),
+    Index("ix_suppressions_reason", "project_id", "test", "reason", "created_at", "id"),
+)
+
+_TO_DO = text("done_at IS NULL")
+
+# Suppressions that somebody has lifted, which the providers are to forget too.
+suppression_removals = Table(
+    "suppression_removals",
+    metadata,
+    _id("id", primary_key=True),
+    _project(),
+    Column("email", String(320), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    # Not to be tried before.
+    Column("next_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", String(300)),
+    # None: not at every provider yet.
+    Column("done_at", Moment),
+    Index("ix_suppression_removals_next_at", "next_at", postgresql_where=_TO_DO, sqlite_where=_TO_DO),
+    # Since when temporary bounces count.
+    Index("ix_suppression_removals_email", "project_id", "email", "created_at"),
+)
+
+# Who reads back from a provider at the moment, until when that is believed, and how it went. One row a provider.
+turns = Table(
+    "turns",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    _id("turn_id"),
+    Column("turn_until", Moment),
+    # Until then it asked to be left alone.
+    Column("not_before", Moment),
+    # When all its sources had last been read as far as they were to be, and the latest error since.
+    Column("read_at", Moment),
+    Column("error", String(64)),
+    Column("failing_since", Moment),
+)
+
+# How far each source of a provider has been read: all that happened before `read_until`, and of the reading under way
+# its span and the page that comes next.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("source", String(32), primary_key=True),
+    Column("read_until", Moment, nullable=False),
+    Column("span_since", Moment),
+    Column("span_until", Moment),
+    Column("page", Text),
+    # Not to be read again before.
+    Column("rest_until", Moment),
+)
+
+# Which provider accepts and reports nothing, as it was last measured (mailer/silence.py).
+silences = Table(
+    "silences",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("measured_at", Moment, nullable=False),
+    Column("usual_seconds", Float),
+    Column("looked_at", Integer, nullable=False),
+    Column("unheard", Integer, nullable=False),
+    Column("oldest_at", Moment),
+    # None: it is not.
+    Column("silent_since", Moment),
 )

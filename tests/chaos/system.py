@@ -19,6 +19,7 @@ from deploy.local.process import Process
 from deploy.local.proxy import Proxy
 from deploy.local.rabbitmq import RabbitNode
 from mailer.settings import Settings
+from sandbox import webhook_key
 from sandbox.process import Process as Sandbox
 from tests.integration.nodes import ROOT, program
 
@@ -41,7 +42,8 @@ TIMES = {
     "MAILER_SHUTDOWN_SECONDS": "8",
     "WEB_CONCURRENCY": "1",
 }
-_WORKER = ["-m", "celery", "-q", "-A", "tasks", "worker", "-Q", "mail.transactional,mail.bulk,mail.sweep"]
+_WORKER = ["-m", "celery", "-q", "-A", "tasks", "worker"]
+_QUEUES = "mail.transactional,mail.bulk,mail.sweep"
 _WORKER_OPTIONS = ["--without-mingle", "--without-gossip"]
 # Here a sync takes nothing; on a busy disk commits take a while, so a fault finds some of them half-way.
 _SLOW_DISK = {"commit_delay": "50000", "commit_siblings": "0"}
@@ -59,6 +61,7 @@ class System:
         environment: settings that differ from those of other runs.
         var: the directory of MAILER_VAR; None: a new one.
         slow_disk: whether PostgreSQL's commits take a while.
+        webhooks: whether the sandbox sends them; a third worker reads them then.
         clustered: the broker is a cluster of three nodes, which everybody reaches without a proxy.
     """
 
@@ -70,6 +73,7 @@ class System:
         var: Path | None = None,
         clustered: bool = False,
         slow_disk: bool = True,
+        webhooks: bool = False,
     ) -> None:
         self._stack = ExitStack()
         self.base = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mailer-chaos-")))
@@ -80,6 +84,7 @@ class System:
             PostgresCluster(settings=_SLOW_DISK if slow_disk else None) if database == "postgresql" else None
         )
         self._environment = {**TIMES, **PROVIDER_KEYS, "MAILER_API_KEY": API_KEY, **(environment or {})}
+        self._webhooks = webhooks
         self.api_port = port.free_port()
 
     def __enter__(self) -> Self:
@@ -121,9 +126,9 @@ class System:
             env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
 
-    def worker(self, name: str, *options: str, **more: str) -> Process:
+    def worker(self, name: str, *options: str, queues: str = _QUEUES, **more: str) -> Process:
         """Return a worker, not started yet; `more` are settings of its own."""
-        command = [*_WORKER, "--hostname", f"{name}@localhost", *_WORKER_OPTIONS, *options]
+        command = [*_WORKER, "-Q", queues, "--hostname", f"{name}@localhost", *_WORKER_OPTIONS, *options]
         environment = {**self.worker_environment, "REMAP_SIGTERM": "SIGQUIT", **more}
         return program(name, command, environment=environment, logs=self.base)
 
@@ -146,13 +151,15 @@ class System:
             self.postgres.start()
             self.postgres.create_database("mailer")
             database_url = self.postgres.url("mailer")
-        self.sandbox = enter(Sandbox(self.base / "sandbox", environment=PROVIDER_KEYS))
+        telling = {"MAILER_SANDBOX_WEBHOOKS": self.url} if self._webhooks else {}
+        self.sandbox = enter(Sandbox(self.base / "sandbox", environment={**PROVIDER_KEYS, **telling}))
         for provider in ("sendgrid", "mailgun"):
             self.sandbox.fail(provider, mode="latency", latency_ms=_LATENCY_MS)
         self.environment = {
             **self._environment, "CELERY_BROKER_URL": self.broker_url, "DATABASE_URL": database_url,
             "MAILER_VAR": str(self.var), "MAILER_SENDGRID_URL": self.sandbox.sendgrid,
             "MAILER_MAILGUN_URL": self.sandbox.mailgun, "PORT": str(self.api_port), "MAILER_BIND": "127.0.0.1",
+            **self._webhook_keys(),
         }  # fmt: skip
         self._put_proxies_between()
         for command in ("migrate", "topology"):
@@ -161,6 +168,12 @@ class System:
         # A quorum queue that is a second old may lose what it confirmed when its node is killed (celery.md, trap 13).
         wait_until(lambda: False, timeout=1.5)
         self._start_programs()
+
+    def _webhook_keys(self) -> dict[str, str]:
+        kept = self.sandbox_file.parent
+        return {
+            "SENDGRID_WEBHOOK_KEY": webhook_key.sendgrid_public(kept), "MAILGUN_WEBHOOK_KEY": webhook_key.mailgun(kept)
+        } if self._webhooks else {}  # fmt: skip
 
     def _put_proxies_between(self) -> None:
         enter = self._stack.enter_context
@@ -188,6 +201,8 @@ class System:
         self.web = program("web", web, environment=self.environment, logs=self.base)
         self.beat = program("beat", beat, environment=self.environment, logs=self.base)
         self.workers = [self.worker("one"), self.worker("two")]
+        if self._webhooks:
+            self.workers.append(self.worker("three", queues="mail.events,mail.callbacks"))
         for process in (self.web, self.beat, *self.workers):
             self._stack.callback(process.stop)
         for process in (*self.workers, self.web, self.beat):

@@ -50,6 +50,18 @@ def moments(body: Fields) -> Fields:
     return repaired
 
 
+def suppression(body: Fields) -> Fields:
+    """A bounce or a complaint is about every stream."""
+    whole = body.get("reason") in ("bounced", "complained")
+    return {name: value for name, value in body.items() if not (whole and name == "stream")}
+
+
+def lines(body: str) -> str:
+    """Return a file with a header; whatever was made stands in its one line, as far as that is a word about it."""
+    said = "".join(character for character in body if character.isalnum())[:50]
+    return f"email,detail\r\nbob@example.com,{said}\r\n"
+
+
 def endpoint(body: Fields) -> Fields:
     """A callback goes to the public internet, over https."""
     return {**body, "url": "https://hooks.example.com/mail"} if body.get("url") is not None else body

@@ -8,7 +8,7 @@ import pytest
 
 from mailer.store import Database
 from tests.chaos.system import System
-from tests.proofs import cancel, idempotency, listing
+from tests.proofs import cancel, idempotency, listing, reconciliation
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +47,11 @@ def test_lists_are_read_by_their_indexes_and_a_walk_misses_nothing(postgres_url:
     database.close()
     assert (walk.wanted, walk.missing, walk.twice) == (2_000, 0, 0)
     assert walk.arrived > 0
+
+
+def test_states_are_right_though_every_webhook_was_lost() -> None:
+    environment = {"MAILER_ROUTING": "failover:mailgun,sendgrid", "MAILER_RECONCILE_INTERVAL": "0"}
+    with System(slow_disk=False, webhooks=True, environment=environment) as running:
+        done = reconciliation.run(running, mails=60)
+    assert (done.before, done.wrong, done.missing, done.twice) == (0, 0, 0, 0)
+    assert done.events >= 120

@@ -1,4 +1,5 @@
-"""Any interleaving of claim, call, kill, redelivery, sweep, late answer, outage and dead letter keeps the promises.
+"""Any interleaving of claim, call, kill, redelivery, sweep, late answer, outage, dead letter and suppression keeps the
+promises.
 
 The model knows the truth: which calls are running, and what each provider really took in. The machine steps through
 real workers (threads that stop in the middle of their call), a real store, a real spool.
@@ -41,6 +42,8 @@ from mailer.replay import Order, Wanted
 from mailer.step import Step
 from mailer.store import Database, Store
 from mailer.store.desk import Records
+from mailer.suppression import Suppression
+from tests.unit import suppressing
 from tests.unit.world import NO_CONNECTION, READ_TIMEOUT, YES, Providers, World
 
 Answer = HttpResponse | ProviderError | BaseException
@@ -132,6 +135,8 @@ class Machine(RuleBasedStateMachine):
         self.taken: dict[str, list[str]] = {}  # what providers really took in: envelope to attempts
         self.running: list[Running] = []
         self.policy: dict[str, OnUnknown] = {}
+        self.address: dict[str, str] = {}
+        self.suppressed: dict[str, Suppression] = {}  # by mail
         self.risky: set[str] = set()  # of these an operator chose to risk a second mail
 
     def teardown(self) -> None:
@@ -146,8 +151,10 @@ class Machine(RuleBasedStateMachine):
     @rule(target=mails, on_unknown=st.sampled_from(OnUnknown))
     def submit(self, on_unknown: OnUnknown) -> str:
         """An application hands a mail over."""
-        id = self.world.submit(on_unknown=on_unknown.value, expires_at=self.world.now + timedelta(hours=20))
-        self.policy[id] = on_unknown
+        address = f"n{len(self.policy)}@example.com"
+        hours = self.world.now + timedelta(hours=20)
+        id = self.world.submit(to=address, on_unknown=on_unknown.value, expires_at=hours)
+        self.policy[id], self.address[id] = on_unknown, address
         self.taken[id] = []
         return id
 
@@ -205,6 +212,14 @@ class Machine(RuleBasedStateMachine):
             self.world.service.replay_spool()
 
     @rule(id=mails)
+    def suppress_or_lift(self, id: str) -> None:
+        """Somebody does not want a mail, or wants it after all."""
+        if held := self.suppressed.pop(id, None):
+            suppressing.lift(self.store, held, now=self.world.now)
+        else:
+            self.suppressed[id] = suppressing.suppress(self.store, self.address[id])
+
+    @rule(id=mails)
     def the_task_dies(self, id: str) -> None:
         """The broker gives a task up."""
         letter = Letter(
@@ -229,6 +244,7 @@ class Machine(RuleBasedStateMachine):
         id, now = call.envelope_id, self.work(call.envelope_id)
         attempt = next(a for a in now.attempts if a.id == call.attempt_id)
         assert not before.at_rest, "a mail at rest was called for"
+        assert id not in self.suppressed, "a call that names somebody who is suppressed"
         assert all(a.outcome is not Outcome.STARTED for a in before.attempts), "a second call while one may be running"
         assert not before.accepted, "sent again after a yes"
         if self.taken[id]:

@@ -31,4 +31,5 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
         "SENDGRID_WEBHOOK_KEY": public,
         "MAILGUN_WEBHOOK_KEY": MAILGUN_KEY,
         "MAILER_CALLBACK_TIMEOUT": "2",
+        "MAILER_RECONCILE_INTERVAL": "2",
     }

@@ -8,6 +8,7 @@ import pytest
 from pytest_celery import CeleryTestSetup
 
 from deploy.local.port import wait_until
+from deploy.local.process import Process
 from mailer import Mailer
 from sandbox.process import Process as Sandbox
 from tests.factories import fields
@@ -70,3 +71,12 @@ def test_an_unknown_that_was_delivered_after_all_is_sent_once_under_wait_and_tol
     assert copies(sandbox, waits) == ["sendgrid"]
     assert copies(sandbox, fails_over) == ["sendgrid", "mailgun"]
     assert api.get(fails_over).possible_duplicate
+
+
+def test_what_no_webhook_told_is_read_back(
+    api: Mailer, celery_setup: CeleryTestSetup, sandbox: Sandbox, beat: Process
+) -> None:
+    sandbox.disturb(lost=True)
+    sandbox.fail("sendgrid", mode="refuse")
+    sent = {to: api.send(**fields(to=to)) for to in ENDS}
+    assert ends(api, sent, seconds=40) == ENDS

@@ -25,7 +25,8 @@ KEY = {"Authorization": "Bearer the-key"}
 
 _PARTS = (
     *(bootstrap.settings, bootstrap.store, bootstrap.service),
-    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing, bootstrap.endpoints, bootstrap.caller),
+    *(bootstrap.intake, bootstrap.keyring, bootstrap.hearing, bootstrap.blocklist),
+    *(bootstrap.endpoints, bootstrap.caller),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import flask
@@ -20,6 +20,8 @@ from mailer.store.intake import IntakeStore
 from mailer.store.tables import metadata
 from tests.factories import fields
 from tests.unit.api.conftest import KEY, post
+
+Render = Callable[[frozenset[str]], Answer]
 
 
 def rows(store: Store) -> int:
@@ -43,12 +45,13 @@ def test_what_is_known_about_a_message_is_shown(client: FlaskClient) -> None:
     assert shown is not None
     assert shown | {"created_at": 0, "updated_at": 0, "expires_at": 0} == {
         "id": sent.json["id"] if sent.json else None, "status": "queued", "reason": None, "lane": "transactional",
+        "stream": "transactional", "ignore_suppressions": False,
         "on_unknown": "failover", "request_id": "req-9", "created_at": 0, "updated_at": 0, "expires_at": 0,
         "next_attempt_at": None, "possible_duplicate": False, "possible_duplicates": 0, "attempts": [],
         "send_at": None, "test": False, "tags": [], "metadata": {},
         "recipients": [
-            {"email": "bob@example.com", "role": "to", "status": "queued"},
-            {"email": "c@example.com", "role": "cc", "status": "queued"},
+            {"email": "bob@example.com", "role": "to", "status": "queued", "reason": None},
+            {"email": "c@example.com", "role": "cc", "status": "queued", "reason": None},
         ],
     }  # fmt: skip
     assert shown["created_at"].endswith("Z")
@@ -160,8 +163,8 @@ def test_a_commit_whose_answer_is_lost_stores_one_message_and_is_answered_with_i
 ) -> None:
     accept, lost = IntakeStore.accept, [1]
 
-    def unheard(self: IntakeStore, drafts: Sequence[Submission], *, asked: Once | None, given: Answer) -> Answer:
-        stored = accept(self, drafts, asked=asked, given=given)
+    def unheard(self: IntakeStore, drafts: Sequence[Submission], *, asked: Once | None, render: Render) -> Answer:
+        stored = accept(self, drafts, asked=asked, render=render)
         if lost:
             lost.pop()
             raise StoreUncertain("connection lost")
@@ -179,8 +182,8 @@ def test_a_commit_that_stays_uncertain_names_the_place_to_look_at(
 ) -> None:
     accept, answers = IntakeStore.accept, [StoreUncertain("connection lost"), StoreUnavailable("down")]
 
-    def unheard(self: IntakeStore, drafts: Sequence[Submission], *, asked: Once | None, given: Answer) -> Answer:
-        accept(self, drafts, asked=asked, given=given)
+    def unheard(self: IntakeStore, drafts: Sequence[Submission], *, asked: Once | None, render: Render) -> Answer:
+        accept(self, drafts, asked=asked, render=render)
         raise answers.pop(0)
 
     monkeypatch.setattr(IntakeStore, "accept", unheard)

@@ -109,6 +109,7 @@ def test_no_endpoint_shows_or_touches_what_belongs_to_another_project(client: Fl
     ids_of = {
         "messages": said(post(client, fields(send_at="2100-01-01T00:00:00Z"), headers=theirs))["id"],
         "keys": create(client, theirs)["id"],
+        "suppressions": said(post(client, {"email": "eve@example.com"}, path="/v1/suppressions", headers=theirs))["id"],
     }
     asked = 0
     # As it is described, so that none is forgotten.

@@ -52,6 +52,8 @@ REPAIRS: dict[str, Callable[[Any], Any]] = {
     "KeyRequest": repair.moments,
     "EndpointRequest": repair.endpoint,
     "EndpointChange": repair.endpoint,
+    "SuppressionRequest": repair.suppression,
+    "Csv": repair.lines,
 }
 
 
@@ -85,7 +87,7 @@ def _repaired() -> Iterator[None]:
 
 
 def is_meant_to_be_valid(case: Case[Any]) -> bool:
-    return isinstance(case.body, dict) and is_positive(case, ParameterLocation.BODY)
+    return isinstance(case.body, dict | str) and is_positive(case, ParameterLocation.BODY)
 
 
 def is_positive(case: Case[Any], location: ParameterLocation) -> bool:
@@ -96,7 +98,8 @@ def is_positive(case: Case[Any], location: ParameterLocation) -> bool:
 def taken(case: Case[Any]) -> str:
     """Return the name of the model that an operation takes."""
     body = case.operation.definition.raw.get("requestBody", {})
-    reference = body.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+    [content] = body.get("content", {}).values() or [{}]
+    reference = content.get("schema", {}).get("$ref", "")
     return str(reference.rpartition("/")[2].removesuffix("-Input"))
 
 

@@ -68,5 +68,8 @@ def forget() -> None:
     """Let the next command read its environment anew."""
     if bootstrap.store.cache_info().currsize:
         bootstrap.store().database.close()
-    for made in (bootstrap.settings, bootstrap.store, bootstrap.desk, bootstrap.keyring):
+    for made in (
+        *(bootstrap.settings, bootstrap.store, bootstrap.desk, bootstrap.keyring, bootstrap.blocklist),
+        *(bootstrap.caller, bootstrap.reconciler, bootstrap._reading_transport, bootstrap._reading_pace),
+    ):
         made.cache_clear()

@@ -23,7 +23,8 @@ KEY: dict[str, Any] = {
 def state(status: str = "accepted", **changed: Any) -> dict[str, Any]:
     """Return the body of GET /v1/messages/{id}, with a field of a service that is newer than the client."""
     return {
-        "id": ID, "status": status, "reason": None, "lane": "transactional", "on_unknown": "failover", "test": False,
+        "id": ID, "status": status, "reason": None, "lane": "transactional", "stream": "transactional",
+        "ignore_suppressions": False, "on_unknown": "failover", "test": False,
         "request_id": "req-1", "created_at": TIME, "updated_at": TIME, "send_at": None, "expires_at": TIME,
         "next_attempt_at": None, "possible_duplicate": False, "possible_duplicates": 0, "tags": ["a"], "metadata": {},
         "recipients": [{"email": "bob@example.com", "role": "to", "status": "accepted"}], "attempts": [ATTEMPT],
