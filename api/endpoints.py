@@ -164,9 +164,9 @@ def replay_span(id: str) -> flask.Response:
 
     Also what came before the endpoint was registered, or while it was switched off.
     """
+    endpoint = _found(id)
     given = body.fields()
     asked = once.asked(given)
-    endpoint = _found(id)
 
     def again() -> Answer:
         span = parsed(ReplayRequest, given)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from mailer.address import Address
 from mailer.delivery import FINAL, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
-from mailer.endpoint import Endpoint
 from mailer.message import Message
 from mailer.outcome import Outcome
 from mailer.resource import FeedEvent
@@ -343,37 +342,4 @@ class Called:
     error: str | None
     excerpt: str = field(repr=False)
     told: bool
-    next_at: datetime | None
-
-
-class Waiting(NamedTuple):
-    """An endpoint that is to be told something.
-
-    Attributes:
-        alone: it is in trouble, and called only by itself: others would wait for it.
-    """
-
-    endpoint_id: str
-    alone: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """Somebody's turn to call endpoints, and until when that is believed."""
-
-    id: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A turn at an endpoint that is over.
-
-    Attributes:
-        switched_off: it is not called any more since then.
-        next_at: when it may be told more; None: nothing waits.
-    """
-
-    endpoint: Endpoint
-    switched_off: bool
     next_at: datetime | None

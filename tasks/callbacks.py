@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from mailer import bootstrap, log, request_id
 from mailer.client.task import announce
+from mailer.endpoint import Waiting
 from mailer.errors import BrokerUnavailable, StoreUnavailable
-from mailer.ledger import Waiting
 from mailer.settings import CALL_TASK, TELL_TASK
 from tasks.app import app
 

@@ -57,6 +57,7 @@ class MessageFields(TypedDict, total=False):
     lane: Lane | Literal["transactional", "bulk"] | None
     stream: str | None
     ignore_suppressions: bool | None
+    callback_url: str | None
     on_unknown: OnUnknown | Literal["failover", "wait", "fail"] | None
     send_at: Time | None
     expires_at: Time | None

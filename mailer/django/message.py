@@ -17,7 +17,17 @@ __all__ = ["UnsupportedFeature", "fields"]
 
 OPTIONS = frozenset(
     {
-        *("tags", "metadata", "lane", "stream", "ignore_suppressions", "on_unknown", "send_at", "expires_at"),
+        *(
+            "tags",
+            "metadata",
+            "lane",
+            "stream",
+            "ignore_suppressions",
+            "on_unknown",
+            "send_at",
+            "expires_at",
+            "callback_url",
+        ),
         *("idempotency_key", "request_id"),
     }
 )

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer import ids
-from mailer.endpoint import Endpoint, place
+from mailer.endpoint import Endpoint, Waiting, place
 from mailer.event import FeedType
-from mailer.ledger import Call, Called, Waiting
+from mailer.ledger import Call, Called
 from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import endpoint, feed
 from mailer.store.tables import callback_attempts, callbacks, endpoints, events

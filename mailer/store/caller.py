@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from mailer.endpoint import Disabled, Endpoint
+from mailer.endpoint import Disabled, Ended, Endpoint, Turn, Waiting
 from mailer.event import FeedType
-from mailer.ledger import Answer, Call, Called, Ended, Once, Turn, Waiting
+from mailer.ledger import Answer, Call, Called, Once
 from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import answer, callback, endpoint, feed
 from mailer.store.database import Database

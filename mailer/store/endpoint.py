@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer.callback import Secret
-from mailer.endpoint import Disabled, Endpoint, Key
+from mailer.endpoint import Disabled, Endpoint, Key, Turn, Waiting
 from mailer.event import FeedType
-from mailer.ledger import Turn, Waiting
 from mailer.store.tables import callbacks, endpoints
 
 # Endpoints of one project and world.

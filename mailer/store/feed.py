@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer import ids
+from mailer.endpoint import Waiting
 from mailer.event import OURS, FeedType
-from mailer.ledger import Waiting
 from mailer.resource import FeedEvent
 from mailer.store import callback
 from mailer.store.tables import contents, envelopes, events, feeds, messages

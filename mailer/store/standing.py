@@ -16,7 +16,9 @@ from sqlalchemy.engine import Connection, Row
 
 from mailer import delivery, ids, masking, suppression
 from mailer.delivery import DeliveryStatus
+from mailer.event import FeedType
 from mailer.ledger import Barred, Claim
+from mailer.store import feed
 from mailer.store.database import Database
 from mailer.store.notes import write
 from mailer.store.tables import deliveries, suppressions
@@ -82,9 +84,9 @@ def suppress(database: Database, connection: Connection, id: str, found: Sequenc
         those = [b for b in found if b.reason is reason]
         mine = (deliveries.c.envelope_id == id, deliveries.c.position.in_([b.position for b in those]))
         statement = sa.update(deliveries).where(*mine, deliveries.c.status.in_(sorted(_OPEN)))
-        connection.execute(
-            statement.values(status=DeliveryStatus.SUPPRESSED.value, reason=reason.value, updated_at=now)
-        )
+        marked = statement.values(status=DeliveryStatus.SUPPRESSED.value, reason=reason.value, updated_at=now)
+        people = connection.execute(marked.returning(deliveries.c.email)).scalars().all()
+        feed.occur(connection, id, FeedType.SUPPRESSED, people, detail=reason.value, now=now)
         more = f" and {len(those) - _TOLD} more" if len(those) > _TOLD else ""
         who = ", ".join(masking.address(b.email) for b in those[:_TOLD]) + more
         write(database, connection, id, note_id=ids.new(), kind="suppressed", detail=f"{who}: {reason}", now=now)

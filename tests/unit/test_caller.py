@@ -17,9 +17,9 @@ from mailer import ids
 from mailer.callback import Secret
 from mailer.callback_http import CallbackTransport
 from mailer.caller import Caller, Pace
-from mailer.endpoint import Endpoint, Key
+from mailer.endpoint import Endpoint, Key, Turn, Waiting
 from mailer.event import FeedType
-from mailer.ledger import Answer, Turn, Waiting
+from mailer.ledger import Answer
 from mailer.resource import CallbackState
 from mailer.store import Database, Store
 from mailer.store.caller import CallerStore

@@ -76,6 +76,17 @@ def test_a_mail_that_rests_without_anybody_knowing_is_told_once(world: World, on
     assert kinds(world) == ["outcome_unknown"]
 
 
+def test_whoever_is_left_out_is_told(world: World) -> None:
+    bounced = world.submit(to="bob@example.com")
+    world.run(bounced)
+    take(world, event(world, bounced, T.BOUNCED))
+    again = world.submit(to=["bob@example.com", "ann@example.com"])
+    world.run(again)
+    assert [(e.type, e.message_id, e.recipient, e.detail) for e in feed(world)][1:] == [
+        ("suppressed", again, "bob@example.com", "bounced")
+    ]
+
+
 def test_two_copies_that_arrived_are_told_once(world: World) -> None:
     world.providers.script = {"sendgrid": [READ_TIMEOUT]}
     id = world.submit()

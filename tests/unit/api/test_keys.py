@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from api import create_app, operation
 from deploy.local import port
 from deploy.local.process import Process
-from mailer import bootstrap, keyring
+from mailer import bootstrap, ids, keyring
 from mailer.resource import Scope
 from mailer.settings import Settings
 from tests.factories import fields
@@ -109,6 +109,7 @@ def test_no_endpoint_shows_or_touches_what_belongs_to_another_project(client: Fl
     ids_of = {
         "messages": said(post(client, fields(send_at="2100-01-01T00:00:00Z"), headers=theirs))["id"],
         "keys": create(client, theirs)["id"],
+        "endpoints": said(post(client, {"url": "https://a.example.com/"}, path="/v1/endpoints", headers=theirs))["id"],
         "suppressions": said(post(client, {"email": "eve@example.com"}, path="/v1/suppressions", headers=theirs))["id"],
     }
     asked = 0
@@ -116,7 +117,7 @@ def test_no_endpoint_shows_or_touches_what_belongs_to_another_project(client: Fl
     for path, methods in said(client.get("/openapi.json"))["paths"].items():
         if "{id}" not in path:
             continue
-        url = path.replace("{id}", ids_of[path.split("/")[2]])
+        url = path.replace("{id}", ids_of[path.split("/")[2]]).replace("{callback_id}", ids.new())
         for method in set(methods) & {"get", "post", "patch", "put", "delete"}:
             answer = client.open(url, method=method, json={} if method == "patch" else None, headers=mine)
             assert answer.status_code == 404, (method, path)

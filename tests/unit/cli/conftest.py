@@ -70,6 +70,12 @@ def forget() -> None:
         bootstrap.store().database.close()
     for made in (
         *(bootstrap.settings, bootstrap.store, bootstrap.desk, bootstrap.keyring, bootstrap.blocklist),
-        *(bootstrap.caller, bootstrap.reconciler, bootstrap._reading_transport, bootstrap._reading_pace),
+        *(
+            bootstrap.caller,
+            bootstrap.hearing,
+            bootstrap.reconciler,
+            bootstrap._reading_transport,
+            bootstrap._reading_pace,
+        ),
     ):
         made.cache_clear()
