@@ -185,7 +185,7 @@ def test_options_are_the_services_own_fields() -> None:
     given.mailer = {"tags": ["a"], "lane": "bulk", "idempotency_key": "k"}
     assert fields(given).items() >= {"tags": ["a"], "lane": "bulk", "idempotency_key": "k"}.items()
     given.mailer = {"tag": "a"}
-    with pytest.raises(UnsupportedFeature, match="no tag, only expires_at, idempotency_key"):
+    with pytest.raises(UnsupportedFeature, match="no tag, only callback_url, expires_at, idempotency_key"):
         fields(given)
     assert OPTIONS - {"idempotency_key", "request_id"} <= MessageFields.__annotations__.keys()
 
