@@ -37,7 +37,7 @@ def test_every_check_runs_whatever_the_others_find(run: Run, environment: dict[s
     assert document["ok"] is False
     assert [c["name"] for c in document["checks"]] == [
         "settings", "routing", "spool", "disk", "broker", "topology", "dead queue", "database", "revision", "sweep",
-        "provider sendgrid", "clock",
+        "reconciliation", "silence", "provider sendgrid", "clock",
     ]  # fmt: skip
     levels = {c["name"]: c["level"] for c in document["checks"]}
     assert {name for name, level in levels.items() if level == "failed"} == {
@@ -49,7 +49,7 @@ def test_every_check_runs_whatever_the_others_find(run: Run, environment: dict[s
 def test_each_finding_is_one_line_for_a_person_and_tells_no_secret(run: Run) -> None:
     done = run("doctor")
     assert done.code == 1
-    assert len(done.out.splitlines()) == 12
+    assert len(done.out.splitlines()) == 14
     assert "secret-of-ours" not in done.out
 
 
