@@ -10,6 +10,7 @@ import requests
 import sqlalchemy as sa
 
 from mailer import ids
+from mailer.errors import StoreUnavailable
 from mailer.event import Quarantined
 from mailer.providers import mailgun_source, registry, sendgrid_source
 from mailer.source import Cursor
@@ -129,6 +130,27 @@ def test_a_provider_that_is_away_is_asked_once_a_run_until_it_is_back(place: Pla
     assert mailgun.failing_since is not None
     place.box.mend()
     assert place.poll()[EVENTS].new_events == 2
+
+
+def test_a_database_that_goes_away_in_the_middle_costs_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = place.send("mailgun", "bob@example.com")
+    place.until_happened(2)
+
+    def away(*_: object, **__: object) -> list[str]:
+        raise StoreUnavailable("away")
+
+    for name in ("take", "end"):
+        with monkeypatch.context() as broken:
+            broken.setattr(place.reading, name, away)
+            if name == "take":
+                with pytest.raises(StoreUnavailable):
+                    place.poll()
+            else:
+                place.poll()
+    assert "mailgun" not in {provider for provider, _ in place.poll()}, "whoever died there still holds its turn"
+    place.ahead = timedelta(minutes=3)
+    assert place.poll()[EVENTS].events == 2
+    assert place.states(sent) == ["delivered"]
 
 
 def test_a_page_that_the_provider_knows_no_more_is_begun_anew(place: Place) -> None:
