@@ -5,6 +5,7 @@ const PRESETS = [
   ["flow", "As they come", {}],
   ["hold", "Hold back", { hold: true }],
   ["mess", "Shuffled and doubled", { shuffled: true, doubled: true }],
+  ["lost", "Lose", { lost: true }],
 ];
 
 let drawn = "";
@@ -18,7 +19,7 @@ export function showWebhooks(state, onChange) {
 }
 
 function card(state, onChange) {
-  const now = state.hold ? "hold" : state.shuffled || state.doubled ? "mess" : "flow";
+  const now = state.lost ? "lost" : state.hold ? "hold" : state.shuffled || state.doubled ? "mess" : "flow";
   const options = PRESETS.map(([value, label]) => el("option", { value, selected: value === now }, label));
   const choose = (event) => put(PRESETS.find(([value]) => value === event.target.value)[2], onChange);
   return el(

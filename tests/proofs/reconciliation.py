@@ -120,7 +120,8 @@ def _accepted(database: Database, number: int) -> None:
 def _wrong(database: Database, people: list[str]) -> int:
     right = {address: _BECOMES.get(address.partition("+")[0], "delivered") for address in people}
     with database.read() as connection:
-        found = dict(connection.execute(sa.select(deliveries.c.email, deliveries.c.status)).tuples().all())
+        query = sa.select(deliveries.c.email, deliveries.c.status)
+        found = {row.email: row.status for row in connection.execute(query)}
     return sum(found.get(address) != state for address, state in right.items())
 
 
@@ -132,7 +133,8 @@ def _in_state(database: Database, people: list[str], state: str) -> int:
 def _missing(database: Database, people: list[str]) -> int:
     right = {(address, reason) for address in people if (reason := _REASONS.get(address.partition("+")[0]))}
     with database.read() as connection:
-        found = set(connection.execute(sa.select(suppressions.c.email, suppressions.c.reason)).tuples().all())
+        query = sa.select(suppressions.c.email, suppressions.c.reason)
+        found = {(row.email, row.reason) for row in connection.execute(query)}
     return len(right - found)
 
 

@@ -50,7 +50,8 @@ def test_silent_is_who_is_unheard_of_in_nearly_all_of_enough_mails(found: Sequen
 
 def test_it_stays_silent_since_then_until_it_is_heard_and_few_mails_say_nothing() -> None:
     quiet = silence.measure(BEFORE, mails(0, 50), now=NOW)
-    later = silence.measure(quiet, mails(0, 30), now=NOW + timedelta(hours=1))
+    newer = [Heard(NOW, None)] * 30
+    later = silence.measure(quiet, newer, now=NOW + timedelta(hours=1))
     assert later.silent_since == quiet.silent_since
     assert silence.measure(later, mails(3, 0), now=NOW).silent_since == quiet.silent_since
     assert silence.measure(later, mails(30, 30), now=NOW).silent_since is None

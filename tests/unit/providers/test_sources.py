@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -51,6 +52,7 @@ def test_every_request_goes_to_the_provider_and_changes_nothing(provider: Provid
             request = provider.ask(source.name, SPAN, page=page)
             assert request.method == "GET"
             assert request.url.startswith(base + "/v3/")
+            assert ".." not in urlsplit(request.url).path.split("/")
             assert "Authorization" in request.headers
 
 

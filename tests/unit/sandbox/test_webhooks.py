@@ -269,6 +269,17 @@ class TestSwitch:
         assert receiver.words("mailgun", "bob@example.com") == ["accepted", "delivered"]
 
     @BOTH
+    def test_lost_is_never_told(
+        self, telling: Process, receiver: Receiver, session: requests.Session, provider: str
+    ) -> None:
+        telling.disturb(lost=True)
+        mail(session, telling, provider, "bounce@example.com")
+        telling.disturb()
+        mail(session, telling, provider, "bob@example.com")
+        eventually(lambda: settled(telling) and len(receiver.events(provider, "bob@example.com")) == 2)
+        assert receiver.events(provider, "bounce@example.com") == []
+
+    @BOTH
     def test_shuffled_and_doubled(
         self, telling: Process, receiver: Receiver, session: requests.Session, provider: str
     ) -> None:
