@@ -14,7 +14,7 @@ from mailer import delivery, ids
 from mailer.api_key import DEFAULT_PROJECT
 from mailer.delivery import EnvelopeInput
 from mailer.event import OURS, Event, EventType, FeedType, Quarantined, state
-from mailer.ledger import Move, Result
+from mailer.ledger import Attempt, Move, Result
 from mailer.outcome import Outcome
 from mailer.store import envelope, feed, learning
 from mailer.store.database import Database
@@ -37,14 +37,16 @@ def take(
     """
     accepted: list[str] = []
     new: list[Event] = []
-    # In one order everywhere: two webhooks must not wait for each other.
+    owners = _owners(connection, told)
+    undecided = _undecided(connection, list(owners))
     for event in sorted(told, key=lambda e: (e.envelope_id or "", e.occurred_at)):
-        owner = _owner(connection, event)
+        owner = owners.get(event.envelope_id or "")
         if not _insert(database, connection, event, owner, now=now) or owner is None:
             continue
         new.append(event)
         _move_recipient(connection, event, now=now)
-        if _prove(database, connection, event, now=now):
+        attempt = undecided.get(event.attempt_id or "")
+        if attempt is not None and _prove(database, connection, event, owner.id, attempt, now=now):
             accepted.append(owner.id)
         if event.type is EventType.DELIVERED:
             _note_duplicate(database, connection, event, owner, now=now)
@@ -63,17 +65,24 @@ def unknown(connection: Connection, told: Sequence[Event]) -> list[Event]:
 
 
 def put_aside(
-    database: Database, connection: Connection, pieces: Sequence[Quarantined], *, webhook_id: str, now: datetime
+    database: Database, connection: Connection, bad: Sequence[Quarantined], *, webhook_id: str | None, now: datetime
 ) -> int:
-    """Keep what is no event, in place of what was none when its webhook was read before; return how many are new."""
-    of_it = quarantined.c.webhook_id == webhook_id
-    known = set(connection.execute(sa.delete(quarantined).where(of_it).returning(quarantined.c.id)).scalars())
+    """Keep what is no event, once however often it is read; return how many are new.
+
+    Args:
+        webhook_id: what it was in: it takes the place of what was none when that was read before. None: it was asked
+            for, and can be asked for again.
+    """
+    known: set[str] = set()
+    if webhook_id is not None:
+        before = sa.delete(quarantined).where(quarantined.c.webhook_id == webhook_id)
+        known.update(connection.execute(before.returning(quarantined.c.id)).scalars())
     new = 0
-    for number, piece in enumerate(pieces):
-        id = ids.derived(f"{webhook_id} {number}")
+    for number, piece in enumerate(bad):
+        id = ids.derived(f"{webhook_id} {number}" if webhook_id else f"{piece.provider} {piece.raw} 0")
         statement = database.insert(quarantined).values(
-            id=id, webhook_id=webhook_id, provider=piece.provider, received_at=now,
-            reason=piece.reason[:300], raw=piece.raw,
+            id=id, webhook_id=webhook_id, provider=piece.provider, received_at=now, reason=piece.reason[:300],
+            raw=piece.raw,
         )  # fmt: skip
         statement = statement.on_conflict_do_nothing(index_elements=["id"])
         written = connection.execute(statement.returning(quarantined.c.id)).scalar_one_or_none() is not None
@@ -107,17 +116,26 @@ def of(connection: Connection, id: str) -> list[Told]:
     ]  # fmt: skip
 
 
-def _owner(connection: Connection, event: Event) -> Any:
-    """Return the envelope that an event is about, locked; None if it is none of ours."""
-    if event.envelope_id is None or not ids.is_id(event.envelope_id):
-        return None
+def _owners(connection: Connection, told: Sequence[Event]) -> dict[str, Row[Any]]:
+    """Return the envelopes that events are about, locked, as far as they are ours."""
+    named = {event.envelope_id for event in told if event.envelope_id is not None and ids.is_id(event.envelope_id)}
+    if not named:
+        return {}
     query = (
         sa.select(envelopes.c.id, envelopes.c.project_id, messages.c.test)
         .join(messages, messages.c.id == envelopes.c.message_id)
-        .where(envelopes.c.id == event.envelope_id)
+        .where(envelopes.c.id.in_(named))
+        # In one order everywhere: two webhooks must not wait for each other.
+        .order_by(envelopes.c.id)
     )
-    found: Any = connection.execute(query.with_for_update(of=envelopes)).one_or_none()
-    return found
+    rows: Sequence[Row[Any]] = connection.execute(query.with_for_update(of=envelopes)).all()  # type: ignore[assignment]
+    return {row.id: row for row in rows}
+
+
+def _undecided(connection: Connection, envelope_ids: Sequence[str]) -> dict[str, Attempt]:
+    """Return the attempts of envelopes that nobody knows the outcome of, by id: any event about one decides it."""
+    found = attempts_of(connection, envelope_ids) if envelope_ids else {}
+    return {a.id: a for tried in found.values() for a in tried if a.outcome in _OPEN}
 
 
 def _insert(database: Database, connection: Connection, event: Event, owner: Row[Any] | None, *, now: datetime) -> bool:
@@ -148,18 +166,16 @@ def _move_recipient(connection: Connection, event: Event, *, now: datetime) -> N
     connection.execute(sa.update(deliveries).where(*mine).values(status=status.value, updated_at=now))
 
 
-def _prove(database: Database, connection: Connection, event: Event, *, now: datetime) -> bool:
+def _prove(
+    database: Database, connection: Connection, event: Event, owner_id: str, attempt: Attempt, *, now: datetime
+) -> bool:
     """Write down that an attempt was taken, if an event is what tells it; tell whether that ended the sending."""
-    if event.type is EventType.UNKNOWN or event.attempt_id is None or event.envelope_id is None:
-        return False
-    tried = attempts_of(connection, [event.envelope_id]).get(event.envelope_id, [])
-    found = next((a for a in tried if a.id == event.attempt_id and a.outcome in _OPEN), None)
-    if found is None:
+    if event.type is EventType.UNKNOWN:
         return False
     told = replace(
-        found, outcome=Outcome.ACCEPTED, provider_message_id=found.provider_message_id or event.provider_message_id
+        attempt, outcome=Outcome.ACCEPTED, provider_message_id=attempt.provider_message_id or event.provider_message_id
     )
-    result = Result(attempt=told, move=Move(id=event.envelope_id, input=EnvelopeInput.ACCEPT))
+    result = Result(attempt=told, move=Move(id=owner_id, input=EnvelopeInput.ACCEPT))
     return bool(envelope.record(database, connection, [result], now=now))
 
 

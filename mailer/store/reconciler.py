@@ -68,10 +68,7 @@ class ReconcilerStore:
     def put_aside(self, pieces: Sequence[Quarantined], *, now: datetime) -> int:
         """Keep what is nothing that we know, each once however often it is read; return how many are new."""
         with self.database.write() as connection:
-            return sum(
-                event.put_aside(self.database, connection, [p], webhook_id=f"{p.provider} {p.raw}", now=now)
-                for p in pieces
-            )
+            return event.put_aside(self.database, connection, pieces, webhook_id=None, now=now)
 
     def adopt(self, found: Sequence[Listed], *, provider: str, now: datetime, store: bool) -> int:
         """Suppress whom a provider lists and we do not (or count them); return how many are new."""

@@ -20,6 +20,8 @@ GOOD = 50
 _BAD = ("/hang", "/trickle", "/fail")
 # Events of one webhook, and webhooks a second.
 _TOGETHER, _A_SECOND = 10, 20
+# Messages for each endpoint, so that events seldom meet at one.
+_EACH = 60
 RATE = _TOGETHER * _A_SECOND
 
 
@@ -62,10 +64,11 @@ def street(telling: Telling, receiver: Receiver, *, seconds: float = 60.0, seed:
     paths = [*(f"/good/{number}" for number in range(GOOD)), *_BAD]
     endpoints = [telling.endpoint(receiver.url + path, per_message=True) for path in paths]
     database = telling.database
-    # Two of each, one at either provider: SendGrid's are told of.
-    messages = sent(database, 2 * len(paths), urls=[receiver.url + path for path in paths for _ in range(2)])
+    # Every other is SendGrid's, which are told of.
+    urls = [receiver.url + path for path in paths for _ in range(2)]
+    messages = sent(database, _EACH * len(urls), urls=urls)
     database.close()
-    homes = list(zip(messages[::2], paths, strict=True))
+    homes = list(zip(messages[::2], paths * _EACH, strict=True))
     told: dict[str, _Told] = {}
     for phase, length in ((Phase("all well"), seconds), (Phase("three in trouble"), 2 * seconds)):
         done.phases.append(phase)
