@@ -10,6 +10,7 @@ from typing import Protocol
 
 from mailer import ids
 from mailer.errors import Invalid, Problem
+from mailer.request import PageQuery
 from mailer.view import Place
 
 
@@ -25,24 +26,13 @@ class Listed(Protocol):
         """Return what tells it from others of the same time."""
 
 
-class Query(Protocol):
-    """The parameters of a list that has a cursor."""
-
-    @property
-    def cursor(self) -> str | None:
-        """Return where the page begins."""
-
-    def model_dump_json(self, *, exclude: set[str]) -> str:
-        """Return the other parameters."""
-
-
-def write(last: Listed, query: Query) -> str:
+def write(last: Listed, query: PageQuery) -> str:
     """Return the cursor of the page after this one."""
     text = json.dumps([last.created_at.isoformat(), last.id, _list(query)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(query: Query) -> Place | None:
+def read(query: PageQuery) -> Place | None:
     """Return where the page begins; None: at the newest.
 
     Raises:
@@ -63,7 +53,7 @@ def read(query: Query) -> Place | None:
     return place
 
 
-def _list(query: Query) -> str:
+def _list(query: PageQuery) -> str:
     """Return what tells one list from another."""
     conditions = query.model_dump_json(exclude={"cursor", "limit"})
     return hashlib.sha256(conditions.encode()).hexdigest()[:16]

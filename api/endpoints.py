@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flask
 
-from api import announcing, auth, body, cursor, once, parameters, schemas, shown, state
+from api import announcing, auth, body, cursor, once, paging, parameters, schemas, shown, state
 from api.errors import NotFound
 from api.operation import operation
 from mailer.endpoint import Endpoint
@@ -128,7 +128,7 @@ def callbacks(id: str) -> flask.Response:
     found = _here().log(endpoint, status=query.status, after=cursor.read(query), limit=query.limit + 1)
     page = found[: query.limit]
     after = cursor.write(page[-1], query) if len(found) > query.limit else None
-    return flask.jsonify(plain(CallbackPage(callbacks=page, next_cursor=after)))
+    return paging.answered(CallbackPage(callbacks=page, next_cursor=after), after)
 
 
 @blueprint.get("/<id:id>/callbacks/<id:callback_id>/attempts")

@@ -7,7 +7,7 @@ from itertools import chain
 
 import flask
 
-from api import auth, body, cursor, once, paging, schemas, spreadsheet, state
+from api import auth, body, cursor, once, paging, parameters, schemas, spreadsheet, state
 from api.errors import NotFound
 from api.operation import operation
 from api.spreadsheet import Csv
@@ -28,7 +28,7 @@ def listed() -> flask.Response:
 
     A walk from page to page sees every one that was there all the time once.
     """
-    query = paging.query(SuppressionQuery)
+    query = parameters.parsed(SuppressionQuery)
     wanted = SuppressionSelection.matching(
         query.email, **auth.world(), reason=query.reason, stream=query.stream,
         # One more, to see whether there is another page.

@@ -214,12 +214,10 @@ class ReplayRequest(Request):
     until: Moment
 
 
-class CallbackQuery(Request):
+class CallbackQuery(PageQuery):
     """What an endpoint was told, the newest first."""
 
     status: Literal["pending", "delivered", "failed"] | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST_OF_A_PAGE)] = 50
-    cursor: Annotated[str, Field(max_length=500)] | None = None
 
 
 class FeedQuery(Request):
