@@ -67,12 +67,14 @@ def stream() -> flask.Response:
                 page = here.endpoints.feed(world, after=place, limit=_BATCH, types=query.types or ())
             except StoreUnavailable:
                 return  # the client comes back
+            place = page.after
             if page.events:
-                place, said = page.after, time.monotonic()
+                said = time.monotonic()
                 yield b"".join(map(_written, page.events))
             elif time.monotonic() - said > _ALIVE:
                 said = time.monotonic()
-                yield b": alive\n\n"
+                # With the place, which moves on also where nothing was of a wanted type.
+                yield f": alive\nid: {page.after}\n\n".encode()
             if not page.more:
                 time.sleep(_LOOK)
 

@@ -47,6 +47,8 @@ from mailer.store.reconciler import ReconcilerStore
 # Callbacks of which the outcome is stored together, and seconds that an endpoint is called before others are.
 _CALLBACK_BATCH = 40
 _CALLBACK_TURN = 10.0
+# Calls that one turn makes at the same time, to however many endpoints.
+_CALLBACK_THREADS = 40
 # The whole of a question to a provider what became of a mail.
 INQUIRY_SECONDS = 5.0
 # A page of what is read back: hundreds of events, each with what it knows of its mail.
@@ -111,6 +113,7 @@ def caller() -> Caller:
         transport=_callback_transport(mine),
         pace=Pace(
             calls=mine.callback_concurrency,
+            threads=_CALLBACK_THREADS,
             batch=_CALLBACK_BATCH,
             turn_seconds=_CALLBACK_TURN,
             # The last call of a turn begins within it, and its outcome is to be stored.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailer import callback, endpoint, ids, log
@@ -18,6 +18,8 @@ from mailer.store.caller import CallerStore
 
 _log = log.get(__name__)
 
+# Seconds after which an endpoint in trouble is looked after again for which there was no thread.
+_NO_ROOM = 1.0
 # Events that are numbered in one transaction.
 _BATCH = 500
 
@@ -28,6 +30,7 @@ class Pace:
 
     Attributes:
         calls: to one endpoint at the same time.
+        threads: that one turn uses, for however many endpoints.
         batch: to one endpoint in a turn; a killed worker makes so many again.
         turn_seconds: no call of a turn begins later.
         lease_seconds: how long a turn is believed to go on.
@@ -35,6 +38,7 @@ class Pace:
     """
 
     calls: int
+    threads: int
     batch: int
     turn_seconds: float
     lease_seconds: float
@@ -71,16 +75,16 @@ class Caller:
         waiting: set[Waiting] = set()
 
         def number() -> None:
-            count = _BATCH
-            while count == _BATCH:
-                count, found = self._store.number(limit=_BATCH, now=self._clock())
+            more = True
+            while more:
+                more, found = self._store.number(limit=_BATCH, now=self._clock())
                 waiting.update(found)
 
         self._numbering.do(number)
         return waiting
 
-    def call(self, endpoints: Sequence[str]) -> dict[Waiting, float]:
-        """Tell endpoints what waits for them; return those that there is more for, and in how many seconds.
+    def call(self, endpoints: Sequence[str]) -> Iterator[dict[Waiting, float]]:
+        """Tell endpoints what waits for them; yield, as it turns out, those with more to tell, and in how many seconds.
 
         Each endpoint is called by one at a time: who comes while another one calls it has nothing to do. What a killed
         worker was telling is told again, under the same id. One in trouble is called only where it is the only one.
@@ -90,8 +94,9 @@ class Caller:
         turn = Turn(id=ids.new(), until=now + timedelta(seconds=self._pace.lease_seconds))
         begun = self._store.begin(endpoints, turn, well=not alone, now=now)
         if alone and begun and begun[0].in_trouble:
-            return self._with_patience(begun[0], turn)
-        return self._turn(begun, turn)
+            yield from self._with_patience(begun[0], turn)
+        else:
+            yield from self._turn(begun, turn)
 
     def overdue(self, *, older_than: float, limit: int) -> set[Waiting]:
         """Return endpoints that should have been told something so many seconds ago."""
@@ -102,32 +107,36 @@ class Caller:
         """Delete what is too old to be of use; return how many callbacks."""
         return self._store.forget(now=self._clock(), limit=limit)
 
-    def _with_patience(self, called: Endpoint, turn: Turn) -> dict[Waiting, float]:
+    def _with_patience(self, called: Endpoint, turn: Turn) -> Iterator[dict[Waiting, float]]:
         """Call one in trouble, which takes long: only some threads are for such."""
         if not self._room.acquire(blocking=False):
-            self._store.record([called.id], [], turn=turn, after=lambda e: e, now=self._clock())
-            return {Waiting(called.id, alone=True): 1.0}
+            # Written down, so that of all who want to call it one comes back.
+            now = self._clock()
+            rest_until = now + timedelta(seconds=_NO_ROOM)
+            self._store.record([called.id], [], turn=turn, after=lambda e: replace(e, rest_until=rest_until), now=now)
+            yield {Waiting(called.id, alone=True): _NO_ROOM}
+            return
         try:
-            return self._turn([called], turn)
+            yield from self._turn([called], turn)
         finally:
             self._room.release()
 
-    def _turn(self, begun: Sequence[Endpoint], turn: Turn) -> dict[Waiting, float]:
+    def _turn(self, begun: Sequence[Endpoint], turn: Turn) -> Iterator[dict[Waiting, float]]:
         now = self._clock()
         end = now + timedelta(seconds=self._pace.turn_seconds)
         due = self._store.due(begun, limit=self._pace.batch, now=now)
+        # Of many together each gets its share of the threads.
+        lanes = max(1, min(self._pace.calls, self._pace.threads // max(1, len(begun))))
         rounds = [
             Round(
                 e, due.get(e.id, ()), transport=self._transport, end=end, clock=self._clock,
                 # One that fails is asked with one first.
-                lanes=1 if e.failures else self._pace.calls,
+                lanes=1 if e.failures else lanes,
             )
             for e in begun
         ]  # fmt: skip
-        again: dict[Waiting, float] = {}
         for over in made(rounds):
-            again |= self._recorded(over, turn)
-        return again
+            yield self._recorded(over, turn)
 
     def _recorded(self, over: Sequence[Round], turn: Turn) -> dict[Waiting, float]:
         """Write down what came of rounds, and let others call their endpoints; return when there is more to tell."""
@@ -138,7 +147,7 @@ class Caller:
             pause = callback.pause(e.failures + 1, self._uniform)
             return endpoint.after(e, [answer.told for answer in told[e.id]], now=now, pause=pause)
 
-        calls = [self._outcome(answer, now=now) for answers in told.values() for answer in answers]
+        calls = [self._outcome(answer, each.endpoint, now=now) for each in over for answer in each.answers]
         ended = self._store.record(list(told), calls, turn=turn, after=after, now=now)
         for each in over:
             self._report(each.endpoint.id, each.answers)
@@ -151,10 +160,12 @@ class Caller:
             if each.next_at is not None
         }
 
-    def _outcome(self, answer: Answer, *, now: datetime) -> Called:
+    def _outcome(self, answer: Answer, called: Endpoint, *, now: datetime) -> Called:
         call, told = answer.call, answer.told
-        done = told.ok or now - call.since >= GIVE_UP_AFTER
-        seconds = callback.pause(call.attempts + 1, self._uniform, asked=told.retry_after)
+        # As long as it is the endpoint that fails, everything waits for it.
+        given_up = not called.failures and now - (call.since or answer.at) >= GIVE_UP_AFTER
+        done = told.ok or given_up
+        seconds = callback.pause(call.tries + 1, self._uniform, asked=told.retry_after)
         return Called(
             call=call,
             at=answer.at,

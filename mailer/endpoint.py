@@ -136,6 +136,8 @@ def after(endpoint: Endpoint, answers: Collection[Told], *, now: datetime, pause
     Args:
         pause: seconds that it is left alone if it is in trouble.
     """
+    if endpoint.disabled_reason not in {None, Disabled.FAILING}:
+        return endpoint  # switched off while it was called
     if any(answer.gone for answer in answers):
         return endpoint.disabled(Disabled.GONE, now=now)
     if any(answer.ok for answer in answers):

@@ -16,6 +16,7 @@ from mailer.request import EndpointChange, EndpointRequest, ReplayRequest
 from mailer.resource import CallbackAttempt, CallbackState, FeedEvent, FeedPage
 from mailer.store.caller import CallerStore
 from mailer.store.endpoint import MOST
+from mailer.store.feed import LOOKED_THROUGH
 from mailer.view import Place
 
 # Events that are told again at once.
@@ -100,7 +101,9 @@ class Endpoints:
         def do(was: Endpoint) -> Endpoint:
             check(was)
             changed = replace(was, **given)
-            if asked.enabled is None or asked.enabled == (was.disabled_reason is None):
+            # One that only fails is switched off by hand all the same: it is not probed any more.
+            is_so = was.disabled_reason is None if asked.enabled else was.disabled_reason is Disabled.BY_HAND
+            if asked.enabled is None or is_so:
                 return changed
             now = self._clock()
             return changed.enabled_by_hand() if asked.enabled else changed.disabled(Disabled.BY_HAND, now=now)
@@ -162,11 +165,16 @@ class Endpoints:
 
     def feed(self, world: World, *, after: int, limit: int, types: Sequence[FeedType] = ()) -> FeedPage:
         """Return what became of messages behind a place in the feed, the oldest first."""
+        # Before the events: what comes meanwhile is not skipped.
+        last = self._store.last(world.project_id, test=world.test) if types else after
         found = self._read(world, after=after, limit=limit + 1, types=types)
         events = found[:limit]
-        if events:
-            after = events[-1].sequence or after
-        return FeedPage(events=events, after=after, more=len(found) > limit)
+        if len(found) > limit:
+            return FeedPage(events=events, after=events[-1].sequence or after, more=True)
+        seen = events[-1].sequence or after if events else after
+        if types:
+            seen = max(seen, min(last, after + LOOKED_THROUGH))
+        return FeedPage(events=events, after=seen, more=seen < last)
 
     def last(self, world: World) -> int:
         """Return the place of the latest event of the feed, 0 before the first."""

@@ -312,8 +312,8 @@ class Call:
 
     Attributes:
         event: None: a test that was asked for.
-        attempts: how often it was tried.
-        since: since when it is tried; a replay begins anew.
+        attempts: how often it was tried in all.
+        tries: how often since it waits, and `since` when; a replay begins anew. None: it was not tried yet.
     """
 
     id: str
@@ -321,7 +321,8 @@ class Call:
     url: str = field(repr=False)
     event: FeedEvent | None = field(repr=False)
     attempts: int
-    since: datetime
+    tries: int
+    since: datetime | None
     created_at: datetime
 
 

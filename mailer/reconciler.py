@@ -160,6 +160,9 @@ class Reconciler:
             patience -= 1
         try:
             yield turn
+        except Exception as error:
+            turn.errors.append(TemporarilyRefused("failed", detail=type(error).__name__))
+            raise
         finally:
             self._end(turn)
 

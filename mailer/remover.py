@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from mailer import log
 from mailer.alarm import Alarm
-from mailer.errors import ProviderError
+from mailer.errors import AccountRefused, ProviderError, TemporarilyRefused, Unanswered
 from mailer.pace import Pace
 from mailer.ports import Provider, Transport
 from mailer.retry import Backoff
@@ -17,6 +17,8 @@ from mailer.store.reconciler import ReconcilerStore
 
 _log = log.get(__name__)
 
+# What says something about the provider, and not about this address.
+_OF_THE_PROVIDER = (TemporarilyRefused, Unanswered, AccountRefused)
 # How long one who has taken removals is left with them.
 _LEASE = timedelta(minutes=10)
 # After that nobody asks any more.
@@ -44,10 +46,11 @@ class Remover:
         """
         now = self.clock()
         found = self.store.removals(limit=limit, now=now, until=now + _LEASE)
-        return sum(self._remove(removal) for removal in found)
+        away: dict[str, ProviderError] = {}
+        return sum(self._remove(removal, away) for removal in found)
 
-    def _remove(self, removal: Removal) -> bool:
-        failed = self._ask(removal)
+    def _remove(self, removal: Removal, away: dict[str, ProviderError]) -> bool:
+        failed = self._ask(removal, away)
         now = self.clock()
         if not failed:
             self.store.forgotten(removal.id, now=now)
@@ -63,10 +66,17 @@ class Remover:
         self.store.forget_later(removal.id, at=now + timedelta(seconds=min(wanted, self.backoff.maximum)), error=error)
         return False
 
-    def _ask(self, removal: Removal) -> dict[str, ProviderError]:
-        """Ask each provider; return those where the address may still be listed."""
+    def _ask(self, removal: Removal, away: dict[str, ProviderError]) -> dict[str, ProviderError]:
+        """Ask each provider; return those where the address may still be listed.
+
+        Args:
+            away: those that did not answer before: they are not waited for again and again.
+        """
         failed: dict[str, ProviderError] = {}
         for name, provider in self.providers.items():
+            if (known := away.get(name)) is not None:
+                failed[name] = known
+                continue
             try:
                 for request in provider.removals(removal.email, removal.reason):
                     self.pace.wait(name)
@@ -74,4 +84,6 @@ class Remover:
             except ProviderError as error:
                 _log.warning("removal.failed", removal_id=removal.id, provider=name, error=error.code)
                 failed[name] = error
+                if isinstance(error, _OF_THE_PROVIDER):
+                    away[name] = error
         return failed

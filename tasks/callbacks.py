@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mailer import bootstrap, log, request_id
 from mailer.client.task import announce
@@ -36,10 +36,14 @@ def publish_events() -> None:
 def call_endpoints(ids: list[str]) -> int:
     """Tell endpoints what waits for them; for how many there is more. The sweep finds those that nobody calls."""
     try:
-        again = bootstrap.caller().call(ids)
+        return sum(_go_on(again) for again in bootstrap.caller().call(ids))
     except StoreUnavailable as error:
         _log.warning("store.unavailable", endpoints=len(ids), error=str(error))
         return len(ids)
+
+
+def _go_on(again: Mapping[Waiting, float]) -> int:
+    """Have endpoints called again that there is more for; return how many."""
     wake(waiting for waiting, seconds in again.items() if seconds == 0)
     for waiting, seconds in again.items():
         if 0 < seconds <= _SOON:

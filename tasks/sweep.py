@@ -58,11 +58,10 @@ def _sweep(begun: float) -> str:
         # Another version's queues, and one of ours is gone: a person must look, and what can be woken is.
         alarm.raise_alarm("topology.differs", reason=str(error))
         waiting = dict.fromkeys(WATCHED, 0)
-    _read_webhooks(waiting)
-    _tell(waiting)
     length = max(settings.sweep_interval * 0.8, 1)
     woken = sum(_wake_lane(lane, waiting, begun + length * _SHARES[lane]) for lane in Lane)
     buried = dead.bury(until=begun + length)
+    _telling(waiting, begun + length)
     seconds = round(time.monotonic() - begun, 3)
     done = service.note_sweep(seconds=seconds, woken=woken, buried=buried, depths=waiting)
     oldest = (done.ran_at - done.left.oldest_at).total_seconds() if done.left.oldest_at else 0
@@ -72,6 +71,15 @@ def _sweep(begun: float) -> str:
         seconds=seconds,
     )  # fmt: skip
     return f"woke {woken}, buried {buried}, left {done.left.count}"
+
+
+def _telling(waiting: Mapping[str, int], until: float) -> None:
+    """Look after what is told, to us and by us; whatever goes wrong there is no mail's matter."""
+    try:
+        _read_webhooks(waiting)
+        _tell(waiting, until)
+    except StoreUnavailable as error:
+        _log.warning("store.unavailable", error=str(error))
 
 
 def _read_webhooks(waiting: Mapping[str, int]) -> None:
@@ -84,13 +92,15 @@ def _read_webhooks(waiting: Mapping[str, int]) -> None:
         announce(send_email, READ_TASK, request_id=request_id.clean(None), id=id)
 
 
-def _tell(waiting: Mapping[str, int]) -> None:
+def _tell(waiting: Mapping[str, int], until: float) -> None:
     """Have endpoints called that should have been called long ago, and forget what is too old."""
     caller, settings = bootstrap.caller(), bootstrap.settings()
-    caller.forget(limit=settings.sweep_batch)
-    callbacks.publish()
+    # Numbering is somebody else's matter, who has the time.
+    callbacks.publish_soon()
     if waiting[CALLBACKS_QUEUE] < settings.sweep_batch:
         callbacks.wake(caller.overdue(older_than=_OVERDUE, limit=settings.sweep_batch))
+    while caller.forget(limit=settings.sweep_batch) >= settings.sweep_batch and time.monotonic() < until:
+        pass
 
 
 def _wake_lane(lane: Lane, waiting: Mapping[str, int], until: float) -> int:

@@ -15,6 +15,7 @@ from mailer.event import FeedType
 from mailer.ledger import Call, Called
 from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import endpoint, feed
+from mailer.store.database import Database
 from mailer.store.tables import callback_attempts, callbacks, endpoints, events
 from mailer.view import Place
 
@@ -54,7 +55,7 @@ def _row(e: Endpoint, event: Row[Any], *, now: datetime) -> dict[str, Any] | Non
 def _new(e: Endpoint, seq: int | None, url: str, *, now: datetime) -> dict[str, Any]:
     return {
         "id": ids.new(), "project_id": e.project_id, "endpoint_id": e.id, "event_seq": seq,
-        "url": url if url != e.url else None, "status": PENDING, "attempts": 0, "next_at": now, "since": now,
+        "url": url if url != e.url else None, "status": PENDING, "attempts": 0, "tries": 0, "next_at": now,
         "created_at": now,
     }  # fmt: skip
 
@@ -83,7 +84,8 @@ def due(connection: Connection, called: Sequence[Endpoint], *, limit: int, now: 
         calls.setdefault(row.endpoint_id, []).append(
             Call(
                 id=row.id, endpoint_id=row.endpoint_id, url=row.url or urls[row.endpoint_id],
-                event=told.get(row.event_seq), attempts=row.attempts, since=row.since, created_at=row.created_at,
+                event=told.get(row.event_seq), attempts=row.attempts, tries=row.tries, since=row.since,
+                created_at=row.created_at,
             )
         )  # fmt: skip
     return calls
@@ -92,7 +94,7 @@ def due(connection: Connection, called: Sequence[Endpoint], *, limit: int, now: 
 def _waiting(endpoint_ids: Sequence[str], *, limit: int, now: datetime) -> sa.Select[Any]:
     c = callbacks.c
     return (
-        sa.select(c.id, c.endpoint_id, c.event_seq, c.url, c.attempts, c.since, c.created_at)
+        sa.select(c.id, c.endpoint_id, c.event_seq, c.url, c.attempts, c.tries, c.since, c.created_at)
         .where(c.endpoint_id.in_(endpoint_ids), sa.text("callbacks.status = 'pending'"), c.next_at <= now)
         .order_by(c.next_at, c.event_seq)
         .limit(limit)
@@ -118,12 +120,13 @@ def record(connection: Connection, calls: Sequence[Called]) -> None:
     ])  # fmt: skip
     connection.execute(
         sa.update(callbacks).where(callbacks.c.id == sa.bindparam("_id")).values(
-            status=sa.bindparam("_status"), attempts=sa.bindparam("_attempts"), next_at=sa.bindparam("_next_at"),
-            done_at=sa.bindparam("_done_at"),
+            status=sa.bindparam("_status"), attempts=sa.bindparam("_attempts"), tries=sa.bindparam("_tries"),
+            since=sa.bindparam("_since"), next_at=sa.bindparam("_next_at"), done_at=sa.bindparam("_done_at"),
         ),
         [
             {
-                "_id": c.call.id, "_status": _status(c), "_attempts": c.call.attempts + 1, "_next_at": c.next_at,
+                "_id": c.call.id, "_status": _status(c), "_attempts": c.call.attempts + 1,
+                "_tries": c.call.tries + 1, "_since": c.call.since or c.at, "_next_at": c.next_at,
                 "_done_at": c.at if c.next_at is None else None,
             }
             for c in calls
@@ -206,7 +209,9 @@ def replay(connection: Connection, e: Endpoint, id: str, *, now: datetime) -> bo
     return connection.execute(sa.update(callbacks).where(*mine).values(_again(now))).rowcount == 1
 
 
-def replay_events(connection: Connection, e: Endpoint, seqs: Iterable[Row[Any]], *, now: datetime) -> int:
+def replay_events(
+    database: Database, connection: Connection, e: Endpoint, seqs: Iterable[Row[Any]], *, now: datetime
+) -> int:
     """Tell an endpoint of events (`seq`, `type`, `callback_url`) that it wants, again or for the first time."""
     wanted = [row for event in seqs if (row := _row(e, event, now=now)) is not None]
     if not wanted:
@@ -219,32 +224,33 @@ def replay_events(connection: Connection, e: Endpoint, seqs: Iterable[Row[Any]],
     )
     new = [row for row in wanted if row["event_seq"] not in known]
     if new:
-        connection.execute(sa.insert(callbacks), new)
+        statement = database.insert(callbacks).on_conflict_do_nothing(index_elements=["endpoint_id", "event_seq"])
+        connection.execute(statement, new)
     return len(wanted)
 
 
 def _again(now: datetime) -> dict[str, Any]:
-    return {"status": PENDING, "next_at": now, "since": now, "done_at": None}
+    return {"status": PENDING, "tries": 0, "since": None, "next_at": now, "done_at": None}
 
 
 def forget(connection: Connection, *, now: datetime, limit: int) -> int:
     """Delete up to `limit` callbacks that came to rest long ago, or whose endpoint was deleted, and give up what waits
-    in vain; return how many.
+    in vain; return how many of the most.
     """
-    old = sa.select(callbacks.c.id).where(callbacks.c.done_at <= now - KEPT).limit(limit)
     deleted = endpoint.deleted(connection)
+    old = sa.select(callbacks.c.id).where(callbacks.c.done_at <= now - KEPT).limit(limit)
     orphans = sa.select(callbacks.c.id).where(callbacks.c.endpoint_id.in_(deleted)).limit(limit)
-    count = sum(
-        connection.execute(sa.delete(callbacks).where(callbacks.c.id.in_(some))).rowcount for some in (old, orphans)
+    count, gone = (
+        connection.execute(sa.delete(callbacks).where(callbacks.c.id.in_(x))).rowcount for x in (old, orphans)
     )
-    if deleted and count == 0:
+    if deleted and not gone:
         connection.execute(sa.delete(endpoints).where(endpoints.c.id.in_(deleted)))
     silent = sa.select(endpoints.c.id).where(endpoints.c.disabled_at <= now - HELD)
     vain = (
         callbacks.c.endpoint_id.in_(silent),
         sa.text("callbacks.status = 'pending'"),
-        callbacks.c.since <= now - HELD,
+        callbacks.c.next_at <= now - HELD,
     )
     some = sa.select(callbacks.c.id).where(*vain).limit(limit)
     given_up = sa.update(callbacks).where(callbacks.c.id.in_(some)).values(status=FAILED, next_at=None, done_at=now)
-    return count + connection.execute(given_up).rowcount
+    return max(count, gone, connection.execute(given_up).rowcount)

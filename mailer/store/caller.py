@@ -23,8 +23,8 @@ class CallerStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def number(self, *, limit: int, now: datetime) -> tuple[int, set[Waiting]]:
-        """Give events their places in their feeds; how many there were, and the endpoints that wait for them."""
+    def number(self, *, limit: int, now: datetime) -> tuple[bool, set[Waiting]]:
+        """Give events their places in their feeds; whether there may be more, and the endpoints that wait."""
         with self.database.write() as connection:
             return feed.number(connection, limit=limit, now=now)
 
@@ -217,10 +217,12 @@ class CallerStore:
         """Tell an endpoint again of the events of a time, once for an Idempotency-Key; None if they are too many."""
 
         def do() -> Answer:
+            # As whoever records a turn does: the endpoint first, then its callbacks.
+            endpoint.get(connection, of.id, project_id=of.project_id, test=of.test, lock=True)
             found = feed.span(connection, of.project_id, test=of.test, since=since, until=until, limit=limit + 1)
             if len(found) > limit:
                 raise LookupError
-            return render(callback.replay_events(connection, of, found, now=now))
+            return render(callback.replay_events(self.database, connection, of, found, now=now))
 
         try:
             with self.database.write() as connection:

@@ -15,7 +15,7 @@ from mailer.event import FeedType
 from mailer.store.tables import callbacks, endpoints
 
 # Endpoints of one project and world.
-MOST = 1_000
+MOST = 100
 _DELETED = "deleted"
 
 
@@ -44,6 +44,13 @@ def listed(connection: Connection, project_id: str, *, test: bool) -> list[Endpo
     return [_endpoint(row) for row in rows]
 
 
+def crowd(connection: Connection) -> int:
+    """Return how many endpoints the project with the most has."""
+    per_project = sa.select(sa.func.count().label("number")).where(_there())
+    counts = per_project.group_by(endpoints.c.project_id, endpoints.c.test).subquery()
+    return connection.execute(sa.select(sa.func.max(counts.c.number))).scalar_one() or 0
+
+
 def delete(connection: Connection, id: str, *, project_id: str, test: bool, now: datetime) -> bool:
     """Let an endpoint be gone; tell whether it was there. What it was told is deleted bit by bit, it may be a lot."""
     statement = sa.update(endpoints).where(endpoints.c.id == id, *_world(project_id, test))
@@ -63,13 +70,13 @@ def take_turns(connection: Connection, ids: Sequence[str], turn: Turn, *, well: 
     Args:
         well: only those that are not in trouble.
     """
+    # Locked first and looked at afterwards: whoever is about to end its turn is waited for, and what came meanwhile is
+    # told by one of both. In one order: two turns must not wait for each other.
+    all_of_them = sa.select(endpoints.c.id).where(endpoints.c.id.in_(ids)).order_by(endpoints.c.id)
+    connection.execute(all_of_them.with_for_update(key_share=True))
     where = (endpoints.c.id.in_(ids), _callable(now), *((_well(),) if well else ()))
-    free = sa.select(endpoints.c.id).where(*where).order_by(endpoints.c.id)
-    # In one order: two turns must not wait for each other.
-    mine = connection.execute(free.with_for_update(key_share=True)).scalars().all()
-    statement = sa.update(endpoints).where(endpoints.c.id.in_(mine))
-    taken = statement.values(turn_id=turn.id, turn_until=turn.until).returning(endpoints)
-    return [_endpoint(row) for row in connection.execute(taken)] if mine else []
+    taken = sa.update(endpoints).where(*where).values(turn_id=turn.id, turn_until=turn.until).returning(endpoints)
+    return [_endpoint(row) for row in connection.execute(taken)]
 
 
 def hold_turns(connection: Connection, ids: Sequence[str], turn: Turn) -> list[Endpoint]:

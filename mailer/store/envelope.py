@@ -144,6 +144,10 @@ def move(connection: Connection, moves: Sequence[Move], *, now: datetime, where:
         status = delivery.target(m.input)
         sources = [s.value for s in delivery.sources(m.input)]
         as_seen = [] if m.seen is None else [envelopes.c.attempts == m.seen]
+        if m.input is EnvelopeInput.GIVE_UP:
+            # One that rests as unknown has been given up, and its application told.
+            waits = envelopes.c.next_attempt_at.is_not(None)
+            as_seen.append(sa.or_(envelopes.c.status != EnvelopeStatus.UNKNOWN.value, waits))
         if m.input is EnvelopeInput.EXPIRE and m.seen == 0:
             # Its application may just have given it more time.
             as_seen.append(sa.exists().where(messages.c.id == envelopes.c.message_id, messages.c.expires_at <= now))

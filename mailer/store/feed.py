@@ -19,9 +19,13 @@ from mailer import ids
 from mailer.endpoint import Waiting
 from mailer.event import OURS, FeedType
 from mailer.resource import FeedEvent
-from mailer.store import callback
+from mailer.store import callback, endpoint
 from mailer.store.tables import contents, envelopes, events, feeds, messages
 
+# Events that one request looks through for those of some types.
+LOOKED_THROUGH = 10_000
+# Callbacks that one transaction lets wait.
+_ROWS = 5_000
 # Whoever numbers holds this row.
 _GATE = (feeds.c.project_id == "", feeds.c.test.is_(False))
 
@@ -64,15 +68,25 @@ def _own(project_id: str, type: FeedType, *, test: bool, detail: str, now: datet
     }  # fmt: skip
 
 
-def number(connection: Connection, *, limit: int, now: datetime) -> tuple[int, set[Waiting]]:
+def number(connection: Connection, *, limit: int, now: datetime) -> tuple[bool, set[Waiting]]:
     """Give up to `limit` events their places in their feeds, and let every endpoint wait for those it wants.
 
     Returns:
-        How many there were, and the endpoints that have something to be told.
+        Whether there may be more, and the endpoints that have something to be told.
     """
     connection.execute(sa.select(feeds.c.last).where(*_GATE).with_for_update())
+    # Each may become a row for each endpoint of its project: what one transaction writes is bounded.
+    limit = min(limit, max(1, _ROWS // max(1, endpoint.crowd(connection))))
     untold = (
-        sa.select(events.c.seq, events.c.project_id, events.c.test, events.c.type, messages.c.callback_url)
+        sa.select(
+            events.c.seq,
+            events.c.project_id,
+            events.c.type,
+            messages.c.callback_url,
+            (events.c.envelope_id.is_(None) & (events.c.provider != OURS)).label("foreign"),
+            # Processes of the version before tell nothing of it.
+            sa.func.coalesce(messages.c.test, events.c.test).label("test"),
+        )
         .select_from(events)
         .outerjoin(envelopes, envelopes.c.id == events.c.envelope_id)
         .outerjoin(messages, messages.c.id == envelopes.c.message_id)
@@ -80,17 +94,22 @@ def number(connection: Connection, *, limit: int, now: datetime) -> tuple[int, s
         .order_by(events.c.seq)
         .limit(limit)
     )
-    rows: Sequence[Row[Any]] = connection.execute(untold).all()  # type: ignore[assignment]
+    rows: Sequence[Row[Any]] = connection.execute(untold).all()
     waiting: set[Waiting] = set()
-    for (project_id, test), found in groupby(sorted(rows, key=_owner), key=_owner):
+    if foreign := [row.seq for row in rows if row.foreign]:
+        connection.execute(sa.update(events).where(events.c.seq.in_(foreign)).values(public=False))
+    ours = sorted((row for row in rows if not row.foreign), key=_owner)
+    for (project_id, test), found in groupby(ours, key=_owner):
         new: list[Row[Any]] = list(found)
         last = _reserve(connection, project_id, len(new), test=test)
         connection.execute(
-            sa.update(events).where(events.c.seq == sa.bindparam("_seq")).values(position=sa.bindparam("_position")),
-            [{"_seq": row.seq, "_position": last + place} for place, row in enumerate(new, start=1)],
+            sa.update(events)
+            .where(events.c.seq == sa.bindparam("_seq"))
+            .values(position=sa.bindparam("_position"), test=sa.bindparam("_test")),
+            [{"_seq": row.seq, "_position": last + place, "_test": test} for place, row in enumerate(new, start=1)],
         )
         waiting |= callback.enqueue(connection, project_id, new, test=test, now=now)
-    return len(rows), waiting
+    return len(rows) == limit, waiting
 
 
 def _owner(row: Row[Any]) -> tuple[str, bool]:
@@ -121,7 +140,8 @@ def page(
     """Return events of a feed behind a place, the oldest first."""
     query = shown().where(events.c.project_id == project_id, events.c.test == test, events.c.position > after)
     if types:
-        query = query.where(events.c.type.in_([t.value for t in types]))
+        # Not further than that: where nothing matches, a request would read all there is.
+        query = query.where(events.c.type.in_([t.value for t in types]), events.c.position <= after + LOOKED_THROUGH)
     return [event(row) for row in connection.execute(query.order_by(events.c.position).limit(limit))]
 
 

@@ -451,8 +451,9 @@ callbacks = Table(
     Column("attempts", Integer, nullable=False),
     # When it is due; None: at rest.
     Column("next_at", Moment),
-    # Since when it is tried: a replay begins anew.
-    Column("since", Moment, nullable=False),
+    # How often it was tried since it waits, and when first: a replay begins anew.
+    Column("tries", Integer, nullable=False),
+    Column("since", Moment),
     Column("created_at", Moment, nullable=False),
     Column("done_at", Moment),
     Index(

@@ -44,7 +44,7 @@ class Shop:
         return Caller(
             store=self.store,
             transport=CallbackTransport(localhost=True, timeout=timeout),
-            pace=Pace(calls=4, batch=20, turn_seconds=5, lease_seconds=30, troubled=troubled),
+            pace=Pace(calls=4, threads=20, batch=20, turn_seconds=5, lease_seconds=30, troubled=troubled),
             alarm=lambda name, **_: self.alarms.append(name),
             clock=self.now,
             uniform=lambda low, high: (low + high) / 2,
@@ -75,15 +75,14 @@ class Shop:
         """Do what workers do: number, then call whoever waits."""
         working = caller or self.caller
         waiting = working.publish()
-        again = working.call([w.endpoint_id for w in waiting if not w.alone])
-        for w in waiting:
-            again |= working.call([w.endpoint_id]) if w.alone else {}
-        return again
+        groups = [[w.endpoint_id for w in waiting if not w.alone], *([w.endpoint_id] for w in waiting if w.alone)]
+        return {w: seconds for group in groups for again in working.call(group) for w, seconds in again.items()}
 
     def again(self, endpoint: Endpoint, *, after: timedelta = timedelta()) -> float | None:
         """Call one endpoint later; in how many seconds there is more."""
         self.ahead += after
-        return next(iter(self.caller.call([endpoint.id]).values()), None)
+        more = [seconds for again in self.caller.call([endpoint.id]) for seconds in again.values()]
+        return more[0] if more else None
 
     def log(self, endpoint: Endpoint) -> list[CallbackState]:
         """Return what an endpoint was told and is to be told, the oldest first."""
@@ -140,7 +139,8 @@ def test_many_events_reach_every_endpoint_once(shop: Shop) -> None:
     shop.happen(*[FeedType.FAILED] * 70)
     again = shop.call()
     while again:
-        again = shop.caller.call([waiting.endpoint_id for waiting in again])
+        waves = shop.caller.call([waiting.endpoint_id for waiting in again])
+        again = {w: seconds for wave in waves for w, seconds in wave.items()}
     for number, e in enumerate(endpoints):
         got = shop.receiver.at(f"/{number}")
         assert sorted(each.json["data"]["sequence"] for each in got) == list(range(1, 71))
@@ -178,6 +178,48 @@ def test_one_event_that_is_not_taken_is_given_up_after_a_day_and_stops_no_other(
     assert [line.status for line in lite.log(e)] == ["failed", "delivered"]
 
 
+def test_what_waited_for_more_than_a_day_is_not_given_up_at_its_first_try(lite: Shop) -> None:
+    e = lite.endpoint()
+    lite.happen(FeedType.FAILED)
+    lite.caller.publish()
+    lite.receiver.answers["/hooks"] = 503
+    lite.again(e, after=timedelta(days=2))
+    assert [line.status for line in lite.log(e)] == ["pending"]
+    lite.receiver.answers["/hooks"] = 200
+    lite.again(e, after=timedelta(seconds=6))
+    [line] = lite.log(e)
+    assert (line.status, line.attempts) == ("delivered", 2)
+
+
+def test_a_replay_is_tried_again_as_soon_as_a_first_one(lite: Shop) -> None:
+    e = lite.endpoint()
+    lite.receiver.answers["/hooks"] = 500
+    lite.happen(FeedType.FAILED)
+    lite.call()
+    for _ in range(4):
+        lite.again(e, after=timedelta(hours=4))
+    [line] = lite.log(e)
+    assert line.next_at is not None
+    assert line.next_at - lite.now() > timedelta(minutes=5)
+    lite.store.replay(e, line.id, asked=None, render=lambda _: Answer(status=202, body={}), now=lite.now())
+    lite.again(e, after=timedelta(hours=1))
+    [line] = lite.log(e)
+    assert line.next_at is not None
+    assert (line.attempts, line.next_at - lite.now() < timedelta(seconds=10)) == (6, True)
+
+
+def test_many_endpoints_share_what_one_transaction_writes(lite: Shop) -> None:
+    for number in range(60):
+        lite.endpoint(f"/{number}")
+    lite.happen(*[FeedType.FAILED] * 100)
+    more, waiting = lite.store.number(limit=500, now=lite.now())
+    assert more
+    assert len(waiting) == 60
+    lite.caller.publish()
+    page = lite.store.page("default", test=False, after=0, limit=500, types=())
+    assert [event.sequence for event in page] == list(range(1, 101))
+
+
 def test_an_endpoint_that_fails_for_a_day_is_switched_off_with_notice_and_probed_until_it_is_back(lite: Shop) -> None:
     e, other = lite.endpoint(), lite.endpoint("/other")
     lite.receiver.answers["/hooks"] = 503
@@ -201,8 +243,8 @@ def test_an_endpoint_that_fails_for_a_day_is_switched_off_with_notice_and_probed
     assert lite.again(e, after=timedelta(minutes=61)) == 0, "there is more"
     assert lite.known(e).disabled_reason is None
     lite.again(e)
-    # Those of before are given up; what came while it was off is told now.
-    assert "expired" in [got.json["type"] for got in lite.receiver.at("/hooks")][before + 1 :]
+    lite.again(e, after=timedelta(hours=5))
+    assert {line.status for line in lite.log(e)} == {"delivered"}, "everything waited for it"
     assert lite.known(other).failures == 0
 
 
@@ -237,7 +279,7 @@ def test_one_turn_at_a_time_so_many_workers_make_no_second_call(shop: Shop) -> N
     shop.happen(*[FeedType.FAILED] * 8)
     shop.caller.publish()
     workers = [shop.worker() for _ in range(6)]
-    threads = [threading.Thread(target=worker.call, args=([e.id],)) for worker in workers]
+    threads = [threading.Thread(target=lambda worker=worker: list(worker.call([e.id]))) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -300,7 +342,7 @@ def test_an_endpoint_that_is_slow_is_called_by_itself_until_it_is_not(lite: Shop
     lite.happen(FeedType.FAILED)
     assert caller.publish() == {Waiting(e.id, alone=True)}
     lite.receiver.answers["/hooks"] = 200
-    caller.call([e.id])
+    list(caller.call([e.id]))
     assert not lite.known(e).slow
 
 
@@ -327,11 +369,11 @@ def test_endpoints_in_trouble_take_only_their_share_of_the_threads(lite: Shop) -
     for number in range(3):
         lite.receiver.answers[f"/slow/{number}"] = lite.receiver.hang
     lite.ahead += timedelta(seconds=10)
-    threads = [threading.Thread(target=caller.call, args=([e.id],)) for e in slow]
+    threads = [threading.Thread(target=lambda e=e: list(caller.call([e.id]))) for e in slow]
     begun = time.monotonic()
     threads[0].start()
     lite.receiver.wait(4)
-    answers = [again for e in slow[1:] for again in caller.call([e.id]).values()]
+    answers = [again for e in slow[1:] for wave in caller.call([e.id]) for again in wave.values()]
     assert answers == [1.0, 1.0], "they come back when there is room"
     assert time.monotonic() - begun < 5
     lite.receiver.ended.set()

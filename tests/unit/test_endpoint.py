@@ -106,6 +106,13 @@ def test_410_is_the_end() -> None:
     assert (gone.disabled_reason, gone.rest_until) == (Disabled.GONE, None)
 
 
+def test_what_is_switched_off_while_it_is_called_stays_off() -> None:
+    for reason in (Disabled.BY_HAND, Disabled.GONE):
+        off = endpoint().disabled(reason, now=NOW)
+        for answer in (OK, NO, Told(status=410)):
+            assert told(off, answer, later=timedelta(days=2)) == off
+
+
 def test_the_old_secret_signs_for_a_day_beside_the_new_one() -> None:
     e = endpoint()
     old, new = e.keys[0].secret, Secret.new()

@@ -11,12 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from mailer import ids
+from mailer.delivery import EnvelopeInput
 from mailer.event import Event, EventType, FeedType
+from mailer.ledger import Move
 from mailer.resource import FeedEvent
 from mailer.store import Database, Store
 from mailer.store.caller import CallerStore
 from mailer.store.hearing import HearingStore
-from mailer.store.tables import events
+from mailer.store.tables import events, messages
 from tests.factories import NOW
 from tests.unit.test_hearing import event, take
 from tests.unit.world import READ_TIMEOUT, World
@@ -85,6 +87,27 @@ def test_whoever_is_left_out_is_told(world: World) -> None:
     assert [(e.type, e.message_id, e.recipient, e.detail) for e in feed(world)][1:] == [
         ("suppressed", again, "bob@example.com", "bounced")
     ]
+
+
+def test_of_two_who_give_up_one_tells(world: World) -> None:
+    world.providers.script = {name: [READ_TIMEOUT] * 9 for name in ("sendgrid", "mailgun")}
+    id = world.submit(on_unknown="fail")
+    world.service.deliver(id)
+    move = Move(id=id, input=EnvelopeInput.GIVE_UP, reason="expired", seen=1)
+    assert world.store.settle([move], now=world.now) == set()
+    assert kinds(world) == ["outcome_unknown"]
+
+
+def test_what_a_process_of_the_version_before_stores_gets_to_its_own_world_and_nobody_elses(world: World) -> None:
+    id = world.submit()
+    world.run(id)
+    take(world, event(world, id, T.DELIVERED), event(world, id, T.OPENED, envelope_id=None))
+    with world.store.database.write() as connection:
+        connection.execute(sa.update(messages).values(test=True))
+        connection.execute(sa.update(events).values(public=True, test=False))
+    assert feed(world) == []
+    page = CallerStore(world.store.database).page("default", test=True, after=0, limit=9, types=())
+    assert [e.type for e in page] == ["delivered"]
 
 
 def test_two_copies_that_arrived_are_told_once(world: World) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
@@ -15,6 +16,7 @@ from mailer import bootstrap
 from mailer.event import FeedType
 from mailer.resource import Scope
 from mailer.store import feed
+from mailer.store.tables import endpoints
 from tests.factories import fields
 from tests.receiver import Receiver, receiver
 from tests.unit.api.conftest import KEY, post, said
@@ -58,7 +60,7 @@ def work(client: FlaskClient) -> None:
     """Do what the workers do."""
     bootstrap.caller().publish()
     for each in said(get(client, PATH))["endpoints"]:
-        bootstrap.caller().call([each["id"]])
+        list(bootstrap.caller().call([each["id"]]))
 
 
 def callbacks(client: FlaskClient, id: str, **query: Any) -> list[dict[str, Any]]:
@@ -145,6 +147,13 @@ def test_an_endpoint_is_changed_switched_off_and_on_and_deleted(client: FlaskCli
     assert client.delete(f"{PATH}/{id}", headers=KEY).status_code == 404
     happen(client, FeedType.BOUNCED)
     assert len(here.got) == 1
+
+
+def test_one_that_only_fails_is_switched_off_by_hand_all_the_same(client: FlaskClient) -> None:
+    id = register(client, "https://hooks.example.com/")["id"]
+    with bootstrap.store().database.write() as connection:
+        connection.execute(sa.update(endpoints).values(disabled_reason="failing", disabled_at=datetime.now(UTC)))
+    assert said(change(client, id, {"enabled": False}))["disabled_reason"] == "by_hand"
 
 
 def test_null_in_a_change_is_left_out(client: FlaskClient) -> None:

@@ -52,6 +52,23 @@ def test_some_types_are_read_by_name(client: FlaskClient) -> None:
     assert [e["pointer"] for e in said(answer)["errors"]] == ["/types"]
 
 
+def test_where_nothing_is_of_a_wanted_type_the_reader_gets_on_all_the_same(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("mailer.store.feed", "mailer.endpoints"):
+        monkeypatch.setattr(f"{module}.LOOKED_THROUGH", 4)
+    happen(client, *[FeedType.FAILED] * 9, FeedType.EXPIRED)
+    seen, after, asked = [], 0, 0
+    while True:
+        found = page(client, after=after, types="expired")
+        asked += 1
+        seen += [e["sequence"] for e in found["events"]]
+        after = found["after"]
+        if not found["more"]:
+            break
+    assert (seen, after, asked) == ([10], 10, 3)
+
+
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501", "colour=1", "after=1&after=2"])
 def test_wrong_parameters_are_named(client: FlaskClient, query: str) -> None:
     answer = client.get(f"{PATH}?{query}", headers=KEY)

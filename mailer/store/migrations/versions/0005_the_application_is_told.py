@@ -18,7 +18,6 @@ _PENDING = sa.text("status = 'pending'")
 
 
 def upgrade() -> None:
-    op.add_column("messages", sa.Column("callback_url", sa.Text(), nullable=True))
     _events()
     feeds = op.create_table(
         "feeds",
@@ -33,6 +32,8 @@ def upgrade() -> None:
     op.add_column("quarantined", sa.Column("webhook_id", sa.Uuid(as_uuid=False), nullable=True))
     op.create_index("ix_quarantined_webhook_id", "quarantined", ["webhook_id"])
     op.create_index("ix_quarantined_received_at", "quarantined", ["received_at"])
+    # Last: nobody reads or writes messages from here on until the migration is over.
+    op.add_column("messages", sa.Column("callback_url", sa.Text(), nullable=True))
 
 
 def _events() -> None:
@@ -100,7 +101,8 @@ def _callbacks() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", _TIME, nullable=True),
-        sa.Column("since", _TIME, nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("since", _TIME, nullable=True),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("done_at", _TIME, nullable=True),
         sa.ForeignKeyConstraint(
