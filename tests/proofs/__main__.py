@@ -91,7 +91,11 @@ def _neighbours(seconds: float = 60.0) -> bool:
 
 
 def _reconciliation(mails: int = 10_000) -> bool:
-    environment = {"MAILER_ROUTING": "failover:mailgun,sendgrid", "MAILER_RECONCILE_INTERVAL": "0"}
+    environment = {
+        "MAILER_ROUTING": "failover:mailgun,sendgrid",
+        "MAILER_RECONCILE_INTERVAL": "0",
+        "MAILER_RATE_KEY": "1000000/minute",
+    }
     with System(slow_disk=False, webhooks=True, environment=environment) as system:
         done = reconciliation.run(system, mails=mails)
     print(f"webhooks lost for {done.mails:,} mails: {done.before} events known; read back {done.events:,}", end=" ")
