@@ -17,7 +17,7 @@ help:
 	@echo "make lint          ruff, mypy, import contracts"
 	@echo "make bench         speed, as ratios to peers, in one run here"
 	@echo "make chaos         everything that can die dies under load, with a table (ARGS='--seeds 1 --mails 300')"
-	@echo "make proofs        the API's promises in numbers: idempotency, cancel, listing, reconciliation (ARGS=NAME for one)"
+	@echo "make proofs        promises in numbers: idempotency, cancel, listing, events, neighbours, reconciliation (ARGS=NAME)"
 	@echo "make cluster       a RabbitMQ cluster of three nodes here, to kill nodes of; Ctrl-C stops it"
 	@echo "make format        lets ruff rewrite"
 	@echo "make requirements  compiles requirements*.txt from requirements*.in"
