@@ -33,3 +33,9 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
         "MAILER_CALLBACK_TIMEOUT": "2",
         "MAILER_RECONCILE_INTERVAL": "2",
     }
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> str:
+    """Give PostgreSQL only: what is told on SQLite is seen by `make run` (tests/e2e)."""
+    return postgres_url
