@@ -40,12 +40,15 @@ def _reading(settings: Settings, store: ReconcilerStore) -> Finding:
         )
     late = _INTERVALS * settings.reconcile_interval + _SLACK
     read = [t.read_at for t in turns if t.read_at]
-    if not read or (now - min(read)).total_seconds() > late:
-        when = f"ran {ago(min(read), now)}" if read else "never ran"
-        interval = span(settings.reconcile_interval)
+    interval = span(settings.reconcile_interval)
+    if not read:
+        # A system that has just been started; that its beat runs is what the sweep shows.
+        return ok(name, f"has not run yet, and is to run every {interval}")
+    if (now - min(read)).total_seconds() > late:
         return warning(
-            name, f"{when}, and is to run every {interval}", "beat or the worker of mail.events is not running"
-        )
+            name, f"ran {ago(min(read), now)}, and is to run every {interval}",
+            "beat or the worker of mail.events is not running",
+        )  # fmt: skip
     return ok(name, f"ran {ago(min(read), now)}")
 
 
