@@ -567,11 +567,17 @@ def test_a_refused_connection_is_told() -> None:
     assert (told.status, told.error) == (None, Fault.NO_CONNECTION)
 
 
+def test_a_connection_that_is_reset_at_once_is_a_failure_whether_it_counts_as_made_or_not() -> None:
+    with in_time(), server(reset) as seen:
+        told = post(here(), plain(seen))
+    assert told.status is None
+    assert told.error in {Fault.NO_CONNECTION, Fault.NO_ANSWER}
+
+
 @pytest.mark.parametrize(
     ("behave", "status", "error"),
     [
         (read_then_reset, None, Fault.NO_ANSWER),
-        (reset, None, Fault.NO_ANSWER),
         (read_then_close, None, Fault.NO_ANSWER),
         (answers(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), 200, Fault.NO_ANSWER),
         (answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nha"), 200, Fault.NO_ANSWER),
