@@ -9,20 +9,11 @@ from api.errors import NotFound
 from api.operation import operation
 from mailer.endpoint import Endpoint
 from mailer.endpoints import Endpoints, World
+from mailer.feed import CallbackLog, CallbackPage, CallbackState, EndpointList, EndpointSecrets, EndpointState, Replayed
 from mailer.ledger import Answer
 from mailer.problem import parsed
 from mailer.request import CallbackQuery, EndpointChange, EndpointRequest, ReplayRequest
-from mailer.resource import (
-    CallbackLog,
-    CallbackPage,
-    CallbackState,
-    EndpointList,
-    EndpointSecrets,
-    EndpointState,
-    Replayed,
-    Scope,
-    plain,
-)
+from mailer.resource import Scope, plain
 from mailer.settings import CALL_TASK
 
 blueprint = flask.Blueprint("endpoints", __name__, url_prefix="/v1/endpoints")

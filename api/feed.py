@@ -14,8 +14,9 @@ from api.errors import Busy
 from api.operation import operation
 from mailer.endpoints import World
 from mailer.errors import Invalid, Problem, StoreUnavailable
+from mailer.feed import EventStream, FeedEvent, FeedPage
 from mailer.request import FeedQuery, StreamQuery
-from mailer.resource import EventStream, FeedEvent, FeedPage, Scope, plain
+from mailer.resource import Scope, plain
 
 # Seconds between two looks into the feed, and between two signs of life of a stream that has nothing to tell.
 _LOOK, _ALIVE = 0.5, 15.0

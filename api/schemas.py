@@ -6,17 +6,9 @@ from datetime import datetime
 
 from mailer.api_key import ApiKey
 from mailer.endpoint import Endpoint
+from mailer.feed import EndpointSecret, EndpointState
 from mailer.ledger import Attempt
-from mailer.resource import (
-    AttemptState,
-    EndpointSecret,
-    EndpointState,
-    KeyState,
-    MessageState,
-    MessageSummary,
-    RecipientState,
-    SuppressionState,
-)
+from mailer.resource import AttemptState, KeyState, MessageState, MessageSummary, RecipientState, SuppressionState
 from mailer.suppression import Suppression
 from mailer.view import DeliveryView, MessageLine, MessageView
 

@@ -11,8 +11,8 @@ from mailer import callback, endpoint, ids, log
 from mailer.alarm import Alarm
 from mailer.callback import GIVE_UP_AFTER
 from mailer.callback_http import CallbackTransport
-from mailer.endpoint import Endpoint, Turn, Waiting
-from mailer.ledger import Called
+from mailer.calling import Called, Turn, Waiting
+from mailer.endpoint import Endpoint
 from mailer.round import Answer, Round, made, webhook_id
 from mailer.store.caller import CallerStore
 

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mailer.callback import GIVE_UP_AFTER, PROBE_EVERY, Secret, Told
@@ -157,36 +156,3 @@ def after(endpoint: Endpoint, answers: Collection[Told], *, now: datetime, pause
     if failing.failing_since is None or now - failing.failing_since < GIVE_UP_AFTER:
         return failing
     return replace(failing.disabled(Disabled.FAILING, now=now), disabled_at=endpoint.disabled_at or now)
-
-
-class Waiting(NamedTuple):
-    """An endpoint that is to be told something.
-
-    Attributes:
-        alone: it is in trouble, and called only by itself: others would wait for it.
-    """
-
-    endpoint_id: str
-    alone: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """Somebody's turn to call endpoints, and until when that is believed."""
-
-    id: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A turn at an endpoint that is over.
-
-    Attributes:
-        switched_off: it is not called any more since then.
-        next_at: when it may be told more; None: nothing waits.
-    """
-
-    endpoint: Endpoint
-    switched_off: bool
-    next_at: datetime | None

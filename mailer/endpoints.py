@@ -11,9 +11,9 @@ from mailer.callback import Secret
 from mailer.endpoint import Disabled, Endpoint, Key
 from mailer.errors import ForbiddenDestination, Invalid, Problem
 from mailer.event import FeedType
+from mailer.feed import CallbackAttempt, CallbackState, FeedEvent, FeedPage
 from mailer.ledger import Answer, Once
 from mailer.request import EndpointChange, EndpointRequest, ReplayRequest
-from mailer.resource import CallbackAttempt, CallbackState, FeedEvent, FeedPage
 from mailer.store.caller import CallerStore
 from mailer.store.endpoint import MOST
 from mailer.store.feed import LOOKED_THROUGH

@@ -11,7 +11,6 @@ from mailer.address import Address
 from mailer.delivery import FINAL, EnvelopeInput, EnvelopeStatus, Lane, OnUnknown, Role
 from mailer.message import Message
 from mailer.outcome import Outcome
-from mailer.resource import FeedEvent
 from mailer.suppression import Bar, Reason
 
 
@@ -304,43 +303,3 @@ class Webhook:
     provider: str
     received_at: datetime
     body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One event that an endpoint is to be told of.
-
-    Attributes:
-        event: None: a test that was asked for.
-        attempts: how often it was tried in all.
-        tries: how often since it waits, and `since` when; a replay begins anew. None: it was not tried yet.
-    """
-
-    id: str
-    endpoint_id: str
-    url: str = field(repr=False)
-    event: FeedEvent | None = field(repr=False)
-    attempts: int
-    tries: int
-    since: datetime | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """What came of one call.
-
-    Attributes:
-        told: the endpoint took it.
-        next_at: when it is tried again; None: it is told, or given up.
-        excerpt: the beginning of the answer, with addresses masked.
-    """
-
-    call: Call
-    at: datetime
-    duration_ms: int
-    status_code: int | None
-    error: str | None
-    excerpt: str = field(repr=False)
-    told: bool
-    next_at: datetime | None

@@ -13,10 +13,11 @@ from datetime import datetime
 from mailer import callback
 from mailer.callback import Told
 from mailer.callback_http import CallbackTransport, Line
+from mailer.calling import Call
 from mailer.endpoint import IN_TROUBLE, Endpoint
 from mailer.event import FeedType
-from mailer.ledger import Call
-from mailer.resource import FeedEvent, plain
+from mailer.feed import FeedEvent
+from mailer.resource import plain
 
 # Seconds after which rounds that are over do not wait for the others any more.
 _WAVE = 0.25

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Mapping
 
 from mailer import bootstrap, log, request_id
+from mailer.calling import Waiting
 from mailer.client.task import announce
-from mailer.endpoint import Waiting
 from mailer.errors import BrokerUnavailable, StoreUnavailable
 from mailer.settings import CALL_TASK, TELL_TASK
 from tasks.app import app

@@ -7,7 +7,7 @@ from typing import Any
 import pydantic
 
 from api.spreadsheet import Csv
-from mailer import request, resource
+from mailer import feed, request, resource
 from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.message import Message
@@ -182,18 +182,18 @@ EXAMPLES: dict[type[pydantic.BaseModel], Any] = {
         "networks": ["10.0.0.0/8"],
         "rate": "600/minute",
     },
-    resource.FeedEvent: _TOLD,
-    resource.FeedPage: {"events": [_TOLD], "after": 4711, "more": False},
-    resource.EventStream: 'id: 4711\nevent: bounced\ndata: {"type": "bounced", "sequence": 4711}\n\n',
-    resource.EndpointState: _ENDPOINT,
-    resource.EndpointList: {"endpoints": [_ENDPOINT]},
-    resource.EndpointSecret: _SECRET,
-    resource.EndpointSecrets: {"secrets": [_SECRET]},
-    resource.CallbackAttempt: _TRIED,
-    resource.CallbackState: _CALLBACK,
-    resource.CallbackPage: {"callbacks": [_CALLBACK], "next_cursor": None},
-    resource.CallbackLog: {"attempts": [_TRIED]},
-    resource.Replayed: {"replayed": 1},
+    feed.FeedEvent: _TOLD,
+    feed.FeedPage: {"events": [_TOLD], "after": 4711, "more": False},
+    feed.EventStream: 'id: 4711\nevent: bounced\ndata: {"type": "bounced", "sequence": 4711}\n\n',
+    feed.EndpointState: _ENDPOINT,
+    feed.EndpointList: {"endpoints": [_ENDPOINT]},
+    feed.EndpointSecret: _SECRET,
+    feed.EndpointSecrets: {"secrets": [_SECRET]},
+    feed.CallbackAttempt: _TRIED,
+    feed.CallbackState: _CALLBACK,
+    feed.CallbackPage: {"callbacks": [_CALLBACK], "next_cursor": None},
+    feed.CallbackLog: {"attempts": [_TRIED]},
+    feed.Replayed: {"replayed": 1},
     request.EndpointRequest: {"url": "https://app.example.com/mail-events", "types": ["bounced", "delivered"]},
     request.EndpointChange: {"enabled": True},
     request.ReplayRequest: {"since": "2026-11-24T00:00:00Z", "until": "2026-11-25T00:00:00Z"},

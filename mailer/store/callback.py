@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer import ids
-from mailer.endpoint import Endpoint, Waiting, place
+from mailer.calling import Call, Called, Waiting
+from mailer.endpoint import Endpoint, place
 from mailer.event import FeedType
-from mailer.ledger import Call, Called
-from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
+from mailer.feed import CallbackAttempt, CallbackState, FeedEvent
 from mailer.store import endpoint, feed
 from mailer.store.database import Database
 from mailer.store.tables import callback_attempts, callbacks, endpoints, events

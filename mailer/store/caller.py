@@ -8,10 +8,11 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from mailer.endpoint import Disabled, Ended, Endpoint, Turn, Waiting
+from mailer.calling import Call, Called, Ended, Turn, Waiting
+from mailer.endpoint import Disabled, Endpoint
 from mailer.event import FeedType
-from mailer.ledger import Answer, Call, Called, Once
-from mailer.resource import CallbackAttempt, CallbackState, FeedEvent
+from mailer.feed import CallbackAttempt, CallbackState, FeedEvent
+from mailer.ledger import Answer, Once
 from mailer.store import answer, callback, endpoint, feed
 from mailer.store.database import Database
 from mailer.view import Place

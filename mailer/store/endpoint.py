@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer.callback import Secret
-from mailer.endpoint import Disabled, Endpoint, Key, Turn, Waiting
+from mailer.calling import Turn, Waiting
+from mailer.endpoint import Disabled, Endpoint, Key
 from mailer.event import FeedType
 from mailer.store.tables import callbacks, endpoints
 

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from mailer import ids
-from mailer.endpoint import Waiting
+from mailer.calling import Waiting
 from mailer.event import OURS, FeedType
-from mailer.resource import FeedEvent
+from mailer.feed import FeedEvent
 from mailer.store import callback, endpoint
 from mailer.store.tables import contents, envelopes, events, feeds, messages
 

@@ -17,10 +17,11 @@ from mailer import ids
 from mailer.callback import Secret
 from mailer.callback_http import CallbackTransport
 from mailer.caller import Caller, Pace
-from mailer.endpoint import Endpoint, Key, Turn, Waiting
+from mailer.calling import Turn, Waiting
+from mailer.endpoint import Endpoint, Key
 from mailer.event import FeedType
+from mailer.feed import CallbackState
 from mailer.ledger import Answer
-from mailer.resource import CallbackState
 from mailer.store import Database, Store
 from mailer.store.caller import CallerStore
 from tests.factories import message

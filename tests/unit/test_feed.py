@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from mailer import ids
 from mailer.delivery import EnvelopeInput
 from mailer.event import Event, EventType, FeedType
+from mailer.feed import FeedEvent
 from mailer.ledger import Move
-from mailer.resource import FeedEvent
 from mailer.store import Database, Store
 from mailer.store.caller import CallerStore
 from mailer.store.hearing import HearingStore

@@ -19,7 +19,7 @@ from pydantic.json_schema import JsonSchemaMode
 import mailer
 from api.openapi.example import EXAMPLES
 from api.openapi.route import described
-from mailer import request, resource
+from mailer import feed, request, resource
 from mailer.address import Address
 from mailer.attachment import Attachment
 from mailer.errors import InvalidMessage
@@ -113,7 +113,11 @@ def test_an_example_is_one(model: type[pydantic.BaseModel]) -> None:
 
 
 def test_every_model_has_an_example() -> None:
-    models = {m for m in vars(resource).values() if isinstance(m, type) and issubclass(m, pydantic.BaseModel)}
+    models = {
+        m
+        for m in (*vars(resource).values(), *vars(feed).values())
+        if isinstance(m, type) and issubclass(m, pydantic.BaseModel)
+    }
     assert models - {resource.Resource, request.Request, request.MessageQuery} <= EXAMPLES.keys()
 
 
