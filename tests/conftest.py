@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from deploy.local.postgres import PostgresCluster
 from mailer.store import Database, Store, migrate
+from sandbox.process import Process as Sandbox
 
 TEMPLATE = "mailer_template"
 
@@ -78,3 +80,25 @@ def store(database_url: str) -> Iterator[Store]:
     database = Database(database_url)
     yield Store(database)
     database.close()
+
+
+@pytest.fixture(scope="module")
+def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Give a sandbox of this module."""
+    with Sandbox(tmp_path_factory.mktemp("sandbox")) as process:
+        yield process
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Sandbox:
+    """Give it empty, and with every fault off."""
+    shared_box.mend()
+    shared_box.clear()
+    return shared_box
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """Give a session to ask it with."""
+    with requests.Session() as session:
+        yield session

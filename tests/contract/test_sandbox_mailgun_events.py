@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,25 +12,6 @@ from tests.contract import shared
 from tests.unit.sandbox.sending import send
 
 AUTH = ("api", "key-sandbox")
-
-
-@pytest.fixture(scope="module")
-def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with Process(tmp_path_factory.mktemp("sandbox")) as process:
-        yield process
-
-
-@pytest.fixture
-def box(shared_box: Process) -> Process:
-    shared_box.mend()
-    shared_box.clear()
-    return shared_box
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        yield session
 
 
 def ask(box: Process, path: str = "", **query: Any) -> requests.Response:

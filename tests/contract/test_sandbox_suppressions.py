@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -17,25 +16,6 @@ from tests.unit.sandbox.sending import send
 
 MAILGUN: dict[str, Any] = {"auth": ("api", "key-sandbox"), "timeout": 5}
 SENDGRID: dict[str, Any] = {"headers": {"Authorization": "Bearer SG.sandbox"}, "timeout": 5}
-
-
-@pytest.fixture(scope="module")
-def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with Process(tmp_path_factory.mktemp("sandbox")) as process:
-        yield process
-
-
-@pytest.fixture
-def box(shared_box: Process) -> Process:
-    shared_box.mend()
-    shared_box.clear()
-    return shared_box
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        yield session
 
 
 def mailgun(box: Process, path: str, method: str = "GET", **query: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -18,28 +17,12 @@ from mailer.store import Store
 from mailer.store.hearing import HearingStore
 from mailer.store.tables import events, projects
 from mailer.suppression import Reason
-from sandbox.process import Process
 from tests.factories import NOW
-from tests.unit.reading import Place, environment
+from tests.unit.reading import Place
 from tests.unit.sandbox.sending import send
 from tests.unit.suppressing import known, lift, suppress
 
 EVENTS = ("mailgun", "events")
-
-
-@pytest.fixture(scope="module")
-def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with Process(tmp_path_factory.mktemp("sandbox")) as process:
-        yield process
-
-
-@pytest.fixture
-def place(store: Store, shared_box: Process, monkeypatch: pytest.MonkeyPatch) -> Place:
-    shared_box.mend()
-    shared_box.clear()
-    for name, value in environment(shared_box).items():
-        monkeypatch.setenv(name, value)
-    return Place(store, shared_box)
 
 
 def count(store: Store) -> int:

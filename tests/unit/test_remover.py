@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,8 +12,7 @@ from mailer.pace import Pace
 from mailer.store import Store
 from mailer.store.tables import suppression_removals
 from mailer.suppression import Reason
-from sandbox.process import Process
-from tests.unit.reading import Place, environment
+from tests.unit.reading import Place
 from tests.unit.suppressing import lift, suppress
 
 LISTS = {
@@ -22,21 +20,6 @@ LISTS = {
     Reason.COMPLAINED: ("complaint@example.com", "spam_reports", "complaints"),
     Reason.UNSUBSCRIBED: ("unsubscribe@example.com", "unsubscribes", "unsubscribes"),
 }
-
-
-@pytest.fixture(scope="module")
-def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with Process(tmp_path_factory.mktemp("sandbox")) as process:
-        yield process
-
-
-@pytest.fixture
-def place(store: Store, shared_box: Process, monkeypatch: pytest.MonkeyPatch) -> Place:
-    shared_box.mend()
-    shared_box.clear()
-    for name, value in environment(shared_box).items():
-        monkeypatch.setenv(name, value)
-    return Place(store, shared_box)
 
 
 def lifted(place: Place, email: str, reason: Reason = Reason.BOUNCED, *, test: bool = False) -> None:
