@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.interrupt import not_now, terminated_is_interrupted
+from cli.interrupt import interruptible, not_now
 from cli.output import Json, document, say
 from cli.sandbox import NotTheSandbox, Sandbox
 from mailer import bootstrap, clock
@@ -65,11 +65,11 @@ def drill(
             say(told[-1])
 
     verdict: str | None = "it was interrupted"
-    with terminated_is_interrupted():
+    with interruptible() as look:
         try:
             sandbox.fail(failing, fault)
             step(f"{failing} fails: {_worded(fault)}")
-            verdict = _send(sandbox, failing, step)
+            verdict = _send(sandbox, failing, step, look)
         finally:
             # Whatever happened, and whoever presses Ctrl-C again.
             with not_now():
@@ -96,7 +96,7 @@ def _worded(fault: Mapping[str, Any]) -> str:
     return words.get(fault.get("mode", ""), f"it answers {fault.get('status')}")
 
 
-def _send(sandbox: Sandbox, failing: str, step: Tell) -> str | None:
+def _send(sandbox: Sandbox, failing: str, step: Tell, look: Callable[[], None]) -> str | None:
     """Send one mail and watch it; return what went wrong, None if it arrived as it should."""
     settings = bootstrap.settings()
     fields = {
@@ -105,14 +105,15 @@ def _send(sandbox: Sandbox, failing: str, step: Tell) -> str | None:
     }  # fmt: skip
     id: str = task.publisher(settings).apply_async(kwargs=fields).id
     step(f"sent {id} through the broker")
-    story = _watch(bootstrap.desk(), id, step, seconds=2 * settings.call_seconds + _SLACK)
+    story = _watch(bootstrap.desk(), id, step, look, seconds=2 * settings.call_seconds + _SLACK)
     return _wrong(story, failing) or _miscounted(sandbox.arrived(id), failing)
 
 
-def _watch(desk: Desk, id: str, step: Tell, *, seconds: float) -> Story | None:
+def _watch(desk: Desk, id: str, step: Tell, look: Callable[[], None], *, seconds: float) -> Story | None:
     """Tell each new line of the story until it rests or the time is over; return the story."""
     deadline, told, story = time.monotonic() + seconds, set[str](), None
     while time.monotonic() < deadline:
+        look()
         story = next(iter(desk.trace(id, limit=1).stories), None)
         lines = tell(story, now=clock.now()) if story else []
         resting = story is not None and at_rest(story)

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def terminated_is_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: by an exception, so that what it opened is closed."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM end the block as Ctrl-C does: by KeyboardInterrupt, so that what it opened is closed.
+
+    Yields:
+        What raises it once more if it was raised before: an exception that comes where nobody can catch it (in a
+        destructor, say) is dropped by Python. To be called now and then by whoever waits.
+    """
+    asked = threading.Event()
+
+    def end(*_: object) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    def look() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    before = {sign: signal.signal(sign, end) for sign in _ENDS}
     try:
-        yield
+        yield look
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 @contextmanager
