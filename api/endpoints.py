@@ -8,7 +8,7 @@ from api import announcing, auth, body, cursor, once, paging, parameters, schema
 from api.errors import NotFound
 from api.operation import operation
 from mailer.endpoint import Endpoint
-from mailer.endpoints import Endpoints, World
+from mailer.endpoints import Endpoints
 from mailer.feed import CallbackLog, CallbackPage, CallbackState, EndpointList, EndpointSecrets, EndpointState, Replayed
 from mailer.ledger import Answer
 from mailer.problem import parsed
@@ -27,7 +27,7 @@ def create() -> flask.Response:
     asked = once.asked(given)
 
     def make() -> Answer:
-        new = _here().draft(parsed(EndpointRequest, given), _world())
+        new = _here().draft(parsed(EndpointRequest, given), **auth.world())
         return _here().add(new, asked=asked, answer=Answer(status=201, body=plain(schemas.endpoint(new))))
 
     answer = once.held(asked, make)
@@ -40,7 +40,7 @@ def create() -> flask.Response:
 @operation(scope=Scope.ENDPOINTS, answers={200: EndpointList})
 def listed() -> flask.Response:
     """List the endpoints of this project, the newest first."""
-    found = _here().listed(_world())
+    found = _here().listed(**auth.world())
     return flask.jsonify(plain(EndpointList(endpoints=[schemas.endpoint(e) for e in found])))
 
 
@@ -61,7 +61,7 @@ def show(id: str) -> flask.Response:
 def change(id: str) -> flask.Response:
     """Change an endpoint; switch it off, or on again."""
     asked = parsed(EndpointChange, body.fields())
-    answer = _here().change(id, asked, _world(), check=_as_expected, render=_render)
+    answer = _here().change(id, asked, **auth.world(), check=_as_expected, render=_render)
     if answer is None:
         raise NotFound
     announcing.soon(CALL_TASK, ids=[id])
@@ -72,7 +72,7 @@ def change(id: str) -> flask.Response:
 @operation(scope=Scope.ENDPOINTS, answers={204: None}, problems=("not-found",))
 def delete(id: str) -> flask.Response:
     """Delete an endpoint, and the log of what it was told."""
-    if not _here().delete(id, _world()):
+    if not _here().delete(id, **auth.world()):
         raise NotFound
     return flask.Response(status=204)
 
@@ -89,7 +89,7 @@ def secrets(id: str) -> flask.Response:
 def rotate(id: str) -> flask.Response:
     """Give an endpoint a new secret. The one of until now signs too, for a day."""
     asked = once.asked()
-    answer = _here().rotate(id, _world(), asked=asked, render=_render)
+    answer = _here().rotate(id, **auth.world(), asked=asked, render=_render)
     if answer is None:
         raise NotFound
     # A secret is in no answer that is kept.
@@ -174,12 +174,8 @@ def _here() -> Endpoints:
     return state.current().endpoints
 
 
-def _world() -> World:
-    return World(**auth.world())
-
-
 def _found(id: str) -> Endpoint:
-    found = _here().get(id, _world())
+    found = _here().get(id, **auth.world())
     if found is None:
         raise NotFound
     return found

@@ -12,7 +12,6 @@ import flask
 from api import auth, parameters, state
 from api.errors import Busy
 from api.operation import operation
-from mailer.endpoints import World
 from mailer.errors import Invalid, Problem, StoreUnavailable
 from mailer.feed import EventStream, FeedEvent, FeedPage
 from mailer.request import FeedQuery, StreamQuery
@@ -38,7 +37,7 @@ def read() -> flask.Response:
     """
     query = parameters.parsed(FeedQuery)
     found = state.current().endpoints.feed(
-        World(**auth.world()), after=query.after, limit=query.limit, types=query.types or ()
+        **auth.world(), after=query.after, limit=query.limit, types=query.types or ()
     )
     return flask.jsonify(plain(found))
 
@@ -52,10 +51,10 @@ def stream() -> flask.Response:
     of this kind come back by themselves, from where they were.
     """
     query = parameters.parsed(StreamQuery)
-    here, world = state.current(), World(**auth.world())
+    here, world = state.current(), auth.world()
     after = _last_event_id() if "Last-Event-ID" in flask.request.headers else query.after
     if after is None:
-        after = here.endpoints.last(world)
+        after = here.endpoints.last(**world)
     if not here.streams.acquire(blocking=False):
         raise Busy
     stopping = flask.request.environ.get("mailer.stopping", bool)
@@ -65,7 +64,7 @@ def stream() -> flask.Response:
         yield f"retry: {_RETRY_MS}\n\n".encode()
         while not stopping() and time.monotonic() - begun < here.settings.stream_seconds:
             try:
-                page = here.endpoints.feed(world, after=place, limit=_BATCH, types=query.types or ())
+                page = here.endpoints.feed(**world, after=place, limit=_BATCH, types=query.types or ())
             except StoreUnavailable:
                 return  # the client comes back
             place = page.after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from mailer import ids
@@ -11,7 +11,7 @@ from mailer.callback import Secret
 from mailer.endpoint import Disabled, Endpoint, Key
 from mailer.errors import ForbiddenDestination, Invalid, Problem
 from mailer.event import FeedType
-from mailer.feed import CallbackAttempt, CallbackState, FeedEvent, FeedPage
+from mailer.feed import CallbackAttempt, CallbackState, FeedPage
 from mailer.ledger import Answer, Once
 from mailer.request import EndpointChange, EndpointRequest, ReplayRequest
 from mailer.store.caller import CallerStore
@@ -23,14 +23,6 @@ from mailer.view import Place
 MOST_REPLAYED = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Whose endpoints: those of a project, for its test messages or for the others."""
-
-    project_id: str
-    test: bool
-
-
 class Endpoints:
     """The use cases of endpoints and of the feed."""
 
@@ -39,7 +31,7 @@ class Endpoints:
         self._check = check
         self._clock = clock
 
-    def draft(self, asked: EndpointRequest, world: World) -> Endpoint:
+    def draft(self, asked: EndpointRequest, *, project_id: str, test: bool) -> Endpoint:
         """Return a new endpoint that is stored nowhere yet.
 
         Raises:
@@ -49,8 +41,8 @@ class Endpoints:
         now = self._clock()
         return Endpoint(
             id=ids.new(),
-            project_id=world.project_id,
-            test=world.test,
+            project_id=project_id,
+            test=test,
             url=asked.url,
             description=asked.description,
             types=frozenset(asked.types),
@@ -70,20 +62,21 @@ class Endpoints:
             raise Invalid((Problem("", f"the project has {MOST} endpoints already", "too_many"),))
         return held
 
-    def get(self, id: str, world: World) -> Endpoint | None:
+    def get(self, id: str, *, project_id: str, test: bool) -> Endpoint | None:
         """Return an endpoint."""
-        return self._store.get(id, project_id=world.project_id, test=world.test)
+        return self._store.get(id, project_id=project_id, test=test)
 
-    def listed(self, world: World) -> list[Endpoint]:
+    def listed(self, *, project_id: str, test: bool) -> list[Endpoint]:
         """Return the endpoints, the newest first."""
-        return self._store.listed(world.project_id, test=world.test)
+        return self._store.listed(project_id, test=test)
 
     def change(
         self,
         id: str,
         asked: EndpointChange,
-        world: World,
         *,
+        project_id: str,
+        test: bool,
         check: Callable[[Endpoint], None],
         render: Callable[[Endpoint], Answer],
     ) -> Answer | None:
@@ -108,23 +101,21 @@ class Endpoints:
             now = self._clock()
             return changed.enabled_by_hand() if asked.enabled else changed.disabled(Disabled.BY_HAND, now=now)
 
-        return self._store.change(id, project_id=world.project_id, test=world.test, change=do, render=render)
+        return self._store.change(id, project_id=project_id, test=test, change=do, render=render)
 
     def rotate(
-        self, id: str, world: World, *, asked: Once | None, render: Callable[[Endpoint], Answer]
+        self, id: str, *, project_id: str, test: bool, asked: Once | None, render: Callable[[Endpoint], Answer]
     ) -> Answer | None:
         """Give an endpoint a new secret; the one of until now signs too for a day. None if there is none."""
 
         def do(was: Endpoint) -> Endpoint:
             return was.rotated(Secret.new(), now=self._clock())
 
-        return self._store.change(
-            id, project_id=world.project_id, test=world.test, change=do, asked=asked, render=render
-        )
+        return self._store.change(id, project_id=project_id, test=test, change=do, asked=asked, render=render)
 
-    def delete(self, id: str, world: World) -> bool:
+    def delete(self, id: str, *, project_id: str, test: bool) -> bool:
         """Delete an endpoint and all that it was told; tell whether it was there."""
-        return self._store.delete(id, project_id=world.project_id, test=world.test, now=self._clock())
+        return self._store.delete(id, project_id=project_id, test=test, now=self._clock())
 
     def test(self, endpoint: Endpoint, *, asked: Once | None, render: Callable[[CallbackState], Answer]) -> Answer:
         """Let an endpoint wait for a test event."""
@@ -163,11 +154,11 @@ class Endpoints:
             raise Invalid((Problem("/until", why, "too_many"),))
         return found
 
-    def feed(self, world: World, *, after: int, limit: int, types: Sequence[FeedType] = ()) -> FeedPage:
+    def feed(self, *, project_id: str, test: bool, after: int, limit: int, types: Sequence[FeedType] = ()) -> FeedPage:
         """Return what became of messages behind a place in the feed, the oldest first."""
         # Before the events: what comes meanwhile is not skipped.
-        last = self._store.last(world.project_id, test=world.test) if types else after
-        found = self._read(world, after=after, limit=limit + 1, types=types)
+        last = self._store.last(project_id, test=test) if types else after
+        found = self._store.page(project_id, test=test, after=after, limit=limit + 1, types=types)
         events = found[:limit]
         if len(found) > limit:
             return FeedPage(events=events, after=events[-1].sequence or after, more=True)
@@ -176,12 +167,9 @@ class Endpoints:
             seen = max(seen, min(last, after + LOOKED_THROUGH))
         return FeedPage(events=events, after=seen, more=seen < last)
 
-    def last(self, world: World) -> int:
+    def last(self, *, project_id: str, test: bool) -> int:
         """Return the place of the latest event of the feed, 0 before the first."""
-        return self._store.last(world.project_id, test=world.test)
-
-    def _read(self, world: World, *, after: int, limit: int, types: Sequence[FeedType]) -> list[FeedEvent]:
-        return self._store.page(world.project_id, test=world.test, after=after, limit=limit, types=types)
+        return self._store.last(project_id, test=test)
 
     def _may_be_called(self, url: str) -> None:
         try:
